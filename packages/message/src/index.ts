@@ -1,1 +1,11 @@
-export {};
+export { mailboxes } from "./addresses.ts";
+export type { Mailbox } from "./addresses.ts";
+export { parseDate, rfc5322Date } from "./dates.ts";
+export type * from "./dsn.ts";
+export { decodeEncodedWords, encodeWords } from "./encoded-words.ts";
+export { formatField, Header } from "./header.ts";
+export type { Field, HeaderEdit } from "./header.ts";
+export { HeaderReader, MAX_HEADER_OCTETS } from "./header-reader.ts";
+export type { HeaderState } from "./header-reader.ts";
+export { addressLiteral, receivedField, returnPathField, transmissionProtocol } from "./trace.ts";
+export type { Received, TransmissionProtocol } from "./trace.ts";

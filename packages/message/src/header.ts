@@ -181,42 +181,40 @@ function findPlaces(text: string): Place[] {
 }
 
 /**
- * One field as octets, folded at white space to lines of at most 78 columns where it has any
+ * One field as octets, folded at its spaces to lines of at most 78 columns where it has any
  * (RFC 5322 §2.1.1), and never over 998 octets. Line ends and other controls in the value become
  * spaces, so that no value can begin another field. The value goes out as UTF-8.
  */
 export function formatField(name: string, value: string): Uint8Array {
   if (!PROPER_NAME.test(name)) throw new TypeError(`not a field name: ${JSON.stringify(name)}`);
-  // deno-lint-ignore no-control-regex
-  const words = value.replace(/[\x00-\x1f\x7f]+/g, " ").trim().split(/ +(?=\S)/);
+  // Cut at the first space of a run only: a line of nothing but blanks is obsolete (§4.2).
+  const words = value.replace(/\p{Cc}+/gu, " ").trim().split(/(?<=[^ ]) /);
   return foldWords(`${name}:`, words);
 }
 
-/** Joins words with single spaces into a field, breaking lines before the 79th column. */
+/**
+ * Joins words with single spaces into a field, breaking lines before the 79th column. Unfolded
+ * (§2.2.3) it is the words with those spaces again, unless a word was too long for any line.
+ */
 export function foldWords(start: string, words: readonly string[]): Uint8Array {
   let text = start;
   let column = start.length;
-  // A tab may show as eight columns.
-  const breakLine = () => {
-    text += "\r\n\t";
-    column = 8;
-  };
-  for (const word of words) {
-    if (column > 8 && column + 1 + word.length > 78 && column !== start.length) breakLine();
-    else if (text.at(-1) !== "\t") {
-      text += " ";
-      column++;
+  words.forEach((word, index) => {
+    for (const [cut, piece] of hardPieces(word).entries()) {
+      const full = column + 1 + piece.length > 78;
+      if (cut > 0 || (index > 0 && full)) {
+        text += "\r\n";
+        column = 0;
+      }
+      text += ` ${piece}`;
+      column += 1 + piece.length;
     }
-    for (const piece of hardPieces(word)) {
-      if (piece !== word && text.at(-1) !== "\t") breakLine();
-      text += piece;
-      column += piece.length;
-    }
-  }
-  return octetsOf(text + "\r\n");
+  });
+  return octetsOf(`${text}\r\n`);
 }
 
-/** A word too long for any line is cut: 300 characters are at most 900 octets of UTF-8. */
+/** A word too long for a line is cut; 200 characters are at most 800 octets. */
 function hardPieces(word: string): string[] {
-  return word.length <= 300 ? [word] : word.match(/[^]{1,300}/gu) ?? [];
+  if (word.length <= 900 && octetsOf(word).length <= 900) return [word];
+  return word.match(/[^]{1,200}/gu) ?? [];
 }

@@ -1,0 +1,151 @@
+import { readFileSync } from "node:fs";
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { buildDsn, dsnFrame } from "./delivery-status.ts";
+import type { Dsn, DsnRecipient } from "./dsn.ts";
+import { MAIL, NOTIFICATIONS } from "./golden/notifications.ts";
+import { Header } from "./header.ts";
+import { ContentSurvey } from "./survey.ts";
+
+const octets = (text: string) => new TextEncoder().encode(text);
+const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+const [FAILED] = NOTIFICATIONS.failed.recipients as [DsnRecipient];
+
+function withRecipient(recipient: Partial<DsnRecipient>): Dsn {
+  return { ...NOTIFICATIONS.failed, recipients: [{ ...FAILED, ...recipient }] };
+}
+
+describe("buildDsn", () => {
+  test.each(Object.entries(NOTIFICATIONS))("writes golden/%s.eml", (name, dsn) => {
+    const golden = readFileSync(new URL(`./golden/${name}.eml`, import.meta.url));
+    expect(text(buildDsn(dsn).content)).toBe(text(golden));
+  });
+
+  test("declares what its way must offer", () => {
+    const needs = (dsn: Dsn) => {
+      const { body, smtpUtf8, content } = buildDsn(dsn);
+      const found = new ContentSurvey().push(content).end().encoding;
+      expect(found).toBe(body === "7BIT" ? "7bit" : "8bit");
+      return [body, smtpUtf8];
+    };
+    expect(needs(NOTIFICATIONS.failed)).toEqual(["7BIT", false]);
+    expect(needs(NOTIFICATIONS.delayed)).toEqual(["7BIT", false]);
+    expect(needs(NOTIFICATIONS.international)).toEqual(["8BITMIME", true]);
+    const eightBit = octets("Subject: x\r\n\r\nGrüße\r\n");
+    expect(needs({ ...MAIL, returnContent: { kind: "full", content: eightBit } })).toEqual([
+      "8BITMIME",
+      false,
+    ]);
+  });
+
+  test("returns the header only where mail cannot carry the whole", () => {
+    for (const body of ["x".repeat(999), "a\nb", "a\rb", "a\0b"]) {
+      const content = octets(`Subject: x\r\n\r\n${body}\r\n`);
+      const dsn = text(buildDsn({ ...MAIL, returnContent: { kind: "full", content } }).content);
+      expect(dsn).toContain("Content-Type: text/rfc822-headers\r\n");
+      expect(dsn).toMatch(/not\s+returned\s+because it has lines that\s+mail cannot carry/);
+      expect(dsn).toContain("\r\n\r\nSubject: x\r\n\r\n--=_");
+    }
+  });
+
+  test("returns broken headers encoded", () => {
+    const header = Uint8Array.from("Subject: Gr\u00fc\u00dfe\r\n\r\nbody", (c) => c.charCodeAt(0));
+    const dsn = buildDsn({ ...MAIL, returnContent: { kind: "headers", header } });
+    expect(dsn.body).toBe("7BIT");
+    expect(text(dsn.content)).toContain(
+      "Content-Type: text/rfc822-headers\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n" +
+        "Subject: Gr=FC=DFe\r\n\r\n--=_",
+    );
+  });
+
+  test("takes content without an end of the header, or none at all", () => {
+    for (const content of ["Subject: x", "Subject: x\r\n", ""]) {
+      const full = buildDsn({
+        ...MAIL,
+        returnContent: { kind: "full", content: octets(content) },
+      });
+      expect(text(full.content)).toContain(`7bit\r\n\r\n${content}\r\n--=_`);
+    }
+  });
+
+  test("chooses a boundary that no part holds", () => {
+    const seed = MAIL.boundarySeed;
+    const content = octets(`Subject: x\r\n\r\n--=_${seed}\r\n--=_${seed}_1--\r\n`);
+    const dsn = text(buildDsn({ ...MAIL, returnContent: { kind: "full", content } }).content);
+    expect(dsn).toContain(`boundary="=_${seed}_2"`);
+    expect(dsn.split(`\r\n--=_${seed}_2`).length).toBe(5);
+    const diagnostic = { type: "smtp", text: `550\r\n--=_${seed}` };
+    expect(text(buildDsn(withRecipient({ diagnostic })).content)).toContain(`"=_${seed}_1"`);
+  });
+
+  test("writes addresses for ASCII readers where the way back takes no UTF-8 (RFC 6533 §3)", () => {
+    const dsn = text(
+      buildDsn({ ...withRecipient({ forwardPath: "jö+x@ex.test" }), utf8: false }).content,
+    );
+    expect(dsn).toContain("Final-Recipient: utf-8; j\\x{F6}\\x{2B}x@ex.test\r\n");
+    expect(dsn).toContain("Content-Type: message/delivery-status\r\n");
+    expect(new Header(octets(dsn)).subject).toBe("Undelivered mail: rob@example.net");
+  });
+
+  test("lets nothing that a peer said begin a field, a line or a part", () => {
+    const odd = fc.string({ unit: fc.constantFrom(..."a-=_: \r\n\0\t\x1bü語😀"), maxLength: 300 });
+    fc.assert(
+      fc.property(odd, odd, odd, fc.boolean(), (said, host, envelopeId, utf8) => {
+        const dsn = buildDsn({
+          ...withRecipient({ diagnostic: { type: "smtp", text: said }, remoteHost: host }),
+          originalEnvelopeId: envelopeId,
+          utf8,
+        });
+        const parts = text(dsn.content).split(`\r\n--=_${MAIL.boundarySeed}`);
+        expect(parts.length).toBe(5);
+        const [message, recipient] = parts[2]!.split("\r\n\r\n").slice(1).map((group) =>
+          new Header(octets(group + "\r\n")).fields.map((field) => field.name)
+        );
+        expect(message).toEqual(["Original-Envelope-Id", "Reporting-MTA", "Arrival-Date"]);
+        expect(recipient).toEqual([
+          "Original-Recipient",
+          "Final-Recipient",
+          "Action",
+          "Status",
+          "Remote-MTA",
+          "Diagnostic-Code",
+          "Last-Attempt-Date",
+        ]);
+        expect(new ContentSurvey().push(dsn.content).end().binary).toBe(false);
+      }),
+      { seed: 3464, numRuns: 300 },
+    );
+  });
+
+  test("says what a status means in its text, whatever the class", () => {
+    const about = (status: string) => text(buildDsn(withRecipient({ status })).content);
+    expect(about("5.2.2")).toContain("The mailbox is full. (5.2.2)");
+    expect(about("5.7.99")).toContain("refused for reasons of security or policy. (5.7.99)");
+    expect(about("nonsense")).toContain("Status: 5.0.0\r\n");
+  });
+});
+
+describe("dsnFrame", () => {
+  const content = octets("Subject: x\r\nMessage-ID: <1@x>\r\n\r\nGrüße\r\n");
+
+  test("around the original is the notification with it whole", () => {
+    const whole = buildDsn({ ...MAIL, returnContent: { kind: "full", content } });
+    const frame = dsnFrame({
+      ...MAIL,
+      returnContent: { kind: "stream", header: content, encoding: "8bit" },
+    });
+    expect(frame.hole).toBe(true);
+    expect(frame.body).toBe(whole.body);
+    expect(text(frame.before) + text(content) + text(frame.after)).toBe(text(whole.content));
+  });
+
+  test("has no hole where only the header is returned", () => {
+    const frame = dsnFrame({ ...MAIL, returnContent: { kind: "headers", header: content } });
+    expect(frame.hole).toBe(false);
+  });
+
+  test("is what a stream needs", () => {
+    const stream = { kind: "stream", header: content, encoding: "8bit" } as const;
+    expect(() => buildDsn({ ...MAIL, returnContent: stream })).toThrow(TypeError);
+  });
+});

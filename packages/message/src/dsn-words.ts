@@ -1,0 +1,118 @@
+/**
+ * The part of a notification that a person reads: what happened, to whom, why, in whose words,
+ * and what to do now; and the Subject that says it in a line.
+ *
+ * This file must not know MIME.
+ */
+
+import { rfc5322Date } from "./dates.ts";
+import type { Dsn, DsnAction, DsnRecipient } from "./dsn.ts";
+import { statusWords } from "./status-words.ts";
+
+const COLUMNS = 72;
+
+/** In the order a reader wants them: the worst first. */
+const ACTIONS: readonly DsnAction[] = ["failed", "delayed", "delivered", "relayed", "expanded"];
+
+const SUBJECTS: Readonly<Record<DsnAction, string>> = {
+  failed: "Undelivered",
+  delayed: "Delayed",
+  delivered: "Delivered",
+  relayed: "Relayed",
+  expanded: "Sent on",
+};
+
+const HEADINGS: Readonly<Record<DsnAction, string>> = {
+  failed: "Your message could NOT be delivered to the recipients below. It will not be tried " +
+    "again.",
+  delayed: "Your message could not be delivered to the recipients below so far. It is still " +
+    "being tried: you need not send it again.",
+  delivered: "Your message was delivered to the recipients below.",
+  relayed: "Your message was passed on for the recipients below, to a mail system that may not " +
+    "report when it is delivered.",
+  expanded: "Your message was delivered to the addresses below, which sent it on to others.",
+};
+
+/** The Subject: what happened to whom. */
+export function dsnSubject(recipients: readonly DsnRecipient[]): string {
+  const action = ACTIONS.find((one) => recipients.some((r) => r.action === one)) ?? "failed";
+  const concerned = recipients.filter((recipient) => recipient.action === action);
+  const whom = concerned.length === 1 ? addressee(concerned[0]!) : `${concerned.length} recipients`;
+  return `${SUBJECTS[action]} mail: ${printable(whom)}`;
+}
+
+/** The text, lines ended with CRLF. `returned` says what of the message follows. */
+export function dsnText(dsn: Dsn, returned: "full" | "headers" | "headersOnlyPossible"): string {
+  const blocks: string[] = [wrap(`This is the mail system at ${printable(dsn.reportingHost)}.`)];
+  for (const action of ACTIONS) {
+    const concerned = dsn.recipients.filter((recipient) => recipient.action === action);
+    if (concerned.length === 0) continue;
+    const heading = HEADINGS[action];
+    blocks.push(wrap(
+      concerned.length > 1 ? heading : heading.replace(
+        /(the recipients|the addresses) below/,
+        action === "expanded" ? "the address below" : "the recipient below",
+      ).replace("addresses below, which", "address below, which"),
+    ));
+    for (const recipient of concerned) blocks.push(aboutRecipient(recipient));
+  }
+  const facts = [`Your message came here on ${rfc5322Date(dsn.arrivalDate)}`];
+  if (dsn.queueId !== undefined) facts.push(`and has the id ${printable(dsn.queueId)} here`);
+  blocks.push(wrap(`${facts.join(" ")}. ${RETURNED[returned]}`));
+  return blocks.join("\r\n");
+}
+
+const RETURNED = {
+  full: "What follows is a report for mail programs, and your message.",
+  headers: "What follows is a report for mail programs, and the header of your message.",
+  headersOnlyPossible: "What follows is a report for mail programs, and the header of your " +
+    "message; the whole is not returned because it has lines that mail cannot carry.",
+} as const;
+
+function aboutRecipient(recipient: DsnRecipient): string {
+  const { action, status, remoteHost, diagnostic, willRetryUntil } = recipient;
+  let text = `  <${printable(recipient.forwardPath)}>\r\n`;
+  const original = recipient.originalRecipient?.address;
+  if (original !== undefined && original !== recipient.forwardPath) {
+    text += wrap(`(you wrote to <${printable(original)}>)`, "    ");
+  }
+  const troubled = action === "failed" || action === "delayed";
+  const words = statusWords(status);
+  if (troubled) text += wrap(`${words.why} (${printable(status)})`, "    ");
+  if (diagnostic !== undefined && diagnostic.text.trim() !== "") {
+    const who = remoteHost === undefined ? "The reason as it was given:" : `${remoteHost} said:`;
+    text += wrap(printable(who), "    ");
+    for (const line of diagnostic.text.split(/\r\n|\r|\n/)) text += wrap(printable(line), "      ");
+  } else if (troubled && remoteHost !== undefined) {
+    text += wrap(`The mail system concerned is ${printable(remoteHost)}.`, "    ");
+  }
+  if (action === "delayed" && willRetryUntil !== undefined) {
+    text += wrap(`It will be tried until ${rfc5322Date(willRetryUntil)}.`, "    ");
+  }
+  if (action === "failed") text += wrap(`What to do: ${words.advice}`, "    ");
+  return text;
+}
+
+function addressee(recipient: DsnRecipient): string {
+  return recipient.originalRecipient?.address ?? recipient.forwardPath;
+}
+
+/** What peers and senders wrote, without the controls that could steer a terminal. */
+export function printable(text: string): string {
+  return text.replace(/\t/g, " ").replace(/\p{Cc}|[\u2028\u2029]/gu, "?");
+}
+
+/** Lines of at most 72 columns, broken at blanks, each with the indent and CRLF. */
+function wrap(text: string, indent = ""): string {
+  let lines = "";
+  let line = indent;
+  for (const word of text.split(" ")) {
+    if (word === "") continue;
+    if (line.length > indent.length && line.length + 1 + word.length > COLUMNS) {
+      lines += `${line}\r\n`;
+      line = indent;
+    }
+    line += line.length > indent.length ? ` ${word}` : word;
+  }
+  return `${lines}${line}\r\n`;
+}

@@ -1,1 +1,9 @@
-export {};
+/**
+ * The configuration's resources, each defined once as a zod schema: from it come the validation
+ * of the REST API, the OpenAPI document, the TypeScript types and the errors people read.
+ */
+export * from "./client.ts";
+export * from "./configuration.ts";
+export * from "./domain.ts";
+export * from "./names.ts";
+export * from "./relay.ts";

@@ -1,0 +1,73 @@
+/**
+ * The small schemas that resources are made of: names, domain names, hosts, ports, networks,
+ * durations. Each normalises what it takes to one spelling, so that equal things compare equal.
+ */
+import { z } from "zod";
+
+/** The name an administrator gives to a relay, a client or a user. */
+export const resourceName = z
+  .string()
+  .regex(/^[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?$/, {
+    error:
+      "expected 1 to 63 of a-z, 0-9, '.', '_' and '-', starting and ending with a letter or digit",
+  })
+  .meta({
+    examples: ["internal"],
+    description: "A name: lower-case letters, digits, '.', '_', '-'",
+  });
+
+const label = /^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?$/;
+
+/**
+ * A domain name in the form it has in the DNS: lower case, A-labels for what is written with
+ * U-labels (RFC 5890), no dot at its end. Answers undefined for what is no domain name.
+ */
+export function canonicalDomain(text: string): string | undefined {
+  const ascii = toAscii(text);
+  if (ascii === undefined) return undefined;
+  const name = ascii.endsWith(".") ? ascii.slice(0, -1) : ascii;
+  if (name.length === 0 || name.length > 253) return undefined;
+  return name.split(".").every((part) => label.test(part)) ? name : undefined;
+}
+
+/** Lower case with A-labels; the URL parser of the runtime does the IDNA mapping (UTS #46). */
+function toAscii(text: string): string | undefined {
+  // deno-lint-ignore no-control-regex
+  if (/^[\x00-\x7f]*$/.test(text)) return text.toLowerCase();
+  if (/[\s/?#@:\\%[\]]/.test(text)) return undefined;
+  try {
+    return new URL(`http://${text}/`).hostname;
+  } catch {
+    return undefined;
+  }
+}
+
+/** A domain name; U-labels are taken and kept as A-labels. */
+export const domainName = z
+  .string()
+  .transform((text, context) => {
+    const name = canonicalDomain(text);
+    if (name !== undefined) return name;
+    context.issues.push({ code: "custom", input: text, message: "expected a domain name" });
+    return z.NEVER;
+  })
+  .meta({ type: "string", examples: ["example.com"], description: "A domain name" });
+
+/** A host that can be connected to: a domain name, or an IPv4 or IPv6 address without brackets. */
+export const host = z
+  .union([z.ipv4(), z.ipv6(), domainName], { error: "expected a host name or an IP address" })
+  .meta({ type: "string", examples: ["10.0.0.5"], description: "A host name or an IP address" });
+
+/** A TCP port. */
+export const port = z.int().min(1).max(65535);
+
+/** A network in CIDR notation; a bare address means that one address. */
+export const network = z
+  .union([z.cidrv4(), z.cidrv6(), z.ipv4(), z.ipv6()], {
+    error: "expected a network like 10.0.0.0/8 or 2001:db8::/32",
+  })
+  .transform((text) => (text.includes("/") ? text : `${text}/${text.includes(":") ? 128 : 32}`))
+  .meta({ type: "string", examples: ["10.0.0.0/8"], description: "A network in CIDR notation" });
+
+/** A duration in whole seconds. */
+export const seconds = z.int().min(1).max(366 * 24 * 3600);

@@ -1,1 +1,12 @@
-export {};
+/** Postern's data in Postgres. Nothing outside this package speaks SQL. */
+export * from "./configuration-feed.ts";
+export * from "./configuration.ts";
+export * from "./connection.ts";
+export * from "./ids.ts";
+export * from "./messages.ts";
+export * from "./migrate.ts";
+export * from "./processes.ts";
+export * from "./queue.ts";
+export * from "./records.ts";
+export * from "./sandbox.ts";
+export * from "./spool.ts";

@@ -1,0 +1,10 @@
+/** The names under which processes wake and lock each other in Postgres. */
+
+/** NOTIFY with the new version's number after each change of the configuration. */
+export const CONFIGURATION_CHANNEL = "postern_configuration";
+
+/** NOTIFY without text when the queue got something that is due. */
+export const QUEUE_CHANNEL = "postern_queue";
+
+/** The advisory lock under which the configuration changes. */
+export const CONFIGURATION_LOCK = 7_025_002;

@@ -1,0 +1,56 @@
+/**
+ * The connections to Postgres. There are two clients side by side: a plain one for the statements
+ * written by hand (queue, spool), and one that belongs to Drizzle, which changes the parsers of the
+ * client it is given.
+ */
+import { drizzle, type PostgresJsDatabase } from "drizzle-orm/postgres-js";
+import postgres, { type Sql } from "postgres";
+
+/** An open store; every repository of this package is made from one. */
+export interface Database {
+  readonly sql: Sql;
+  readonly drizzle: PostgresJsDatabase;
+  /** Ends all connections; waits at most so many seconds for statements under way. */
+  close(seconds?: number): Promise<void>;
+}
+
+/** How to open a {@link Database}. */
+export interface DatabaseOptions {
+  /** Shown in pg_stat_activity. */
+  readonly applicationName: string;
+  /** The most connections of each of the two clients; default 4. */
+  readonly connections?: number;
+}
+
+/** Opens the store at a `postgres://` address. Connects when first needed, again when it was cut. */
+export function openDatabase(url: string, options: DatabaseOptions): Database {
+  const settings = {
+    max: options.connections ?? 4,
+    connect_timeout: 5,
+    // A short, steady pause: mail waits in sessions while the database is away.
+    backoff: () => 0.2,
+    onnotice: () => {},
+    connection: { application_name: options.applicationName },
+  };
+  const sql = postgres(url, settings);
+  const forDrizzle = postgres(url, settings);
+  return {
+    sql,
+    drizzle: drizzle(forDrizzle),
+    close: async (timeout = 5) => {
+      await Promise.all([sql.end({ timeout }), forDrizzle.end({ timeout })]);
+    },
+  };
+}
+
+/** Whether the error says that Postgres could not be reached or went away, not that it refused. */
+export function isUnavailable(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  const code = "code" in error ? String(error.code) : "";
+  return /^(CONNECT|ECONN|ENOTFOUND|EHOST|ENET|EPIPE|ETIMEDOUT|ENOENT|08|57P0|53)/.test(code);
+}
+
+/** Resolves when Postgres answers; rejects with what it or the connection said. */
+export async function ping(database: Database): Promise<void> {
+  await database.sql`select 1`;
+}

@@ -1,0 +1,219 @@
+/** Finding messages and telling their way, for whoever is asked "where is my mail?". */
+import type { Database } from "./connection.ts";
+import type { Destination, RecipientState } from "./records.ts";
+
+/** A recipient as it is shown. */
+export interface RecipientSummary {
+  readonly forwardPath: string;
+  readonly state: RecipientState;
+  readonly destination: Destination;
+  readonly lastReply: string | null;
+}
+
+/** A message as lists show it. */
+export interface MessageSummary {
+  readonly id: string;
+  readonly receivedAt: string;
+  readonly reversePath: string;
+  readonly size: number;
+  readonly messageId: string | null;
+  readonly recipients: readonly RecipientSummary[];
+}
+
+/** One dated fact about a message. */
+export interface MessageEvent {
+  readonly at: string;
+  readonly kind:
+    | "received"
+    | "routed"
+    | "attempted"
+    | "delivered"
+    | "deferred"
+    | "bounced"
+    | string;
+  readonly [detail: string]: unknown;
+}
+
+/** A message with all that happened to it. */
+export interface MessageDetail extends MessageSummary {
+  readonly session: object;
+  readonly parameters: object;
+  readonly configurationVersion: number;
+  readonly events: readonly MessageEvent[];
+}
+
+/** What to look for; all given conditions must hold. Addresses are compared without case. */
+export interface MessageQuery {
+  readonly sender?: string;
+  readonly recipient?: string;
+  /** Message-ID with or without angle brackets. */
+  readonly messageId?: string;
+  /** Messages with a recipient in this state. */
+  readonly state?: RecipientState;
+  readonly since?: Date;
+  readonly until?: Date;
+  readonly limit: number;
+  /** `next` of the page before. */
+  readonly cursor?: string;
+}
+
+/** Messages as a repository. */
+export interface MessageStore {
+  /** Newest first. */
+  find(query: MessageQuery): Promise<{ items: MessageSummary[]; next: string | null }>;
+  get(id: string): Promise<MessageDetail | undefined>;
+  /** The content, piece by piece; undefined when there is no such message. */
+  content(id: string): Promise<AsyncIterable<Uint8Array> | undefined>;
+  /** Deliveries waiting and claimed, and live processes by kind: figures for monitoring. */
+  figures(): Promise<{
+    readonly waiting: number;
+    readonly claimed: number;
+    readonly processes: Readonly<Record<string, number>>;
+  }>;
+}
+
+/** Opens the messages. */
+export function openMessages({ sql }: Database): MessageStore {
+  async function summaries(ids: readonly string[]): Promise<(MessageSummary & Row)[]> {
+    const rows = await sql`
+      select m.*, r.recipients
+      from messages m
+      cross join lateral (
+        select coalesce(json_agg(json_build_object('forwardPath', r.forward_path, 'state', r.state,
+          'destination', json_build_object('relay', d.relay, 'nextHop', d.next_hop),
+          'lastReply', r.last_reply, 'decision', r.decision) order by r.ordinal), '[]') as recipients
+        from recipients r join destinations d on d.id = r.destination_id
+        where r.message_id = m.id
+      ) r
+      where m.id = any (${[...ids]}::uuid[])
+      order by m.id desc`;
+    return rows.map((row) => ({
+      id: row.id,
+      receivedAt: row.received_at.toISOString(),
+      reversePath: row.reverse_path,
+      size: Number(row.size),
+      messageId: row.message_id,
+      recipients: row.recipients.map(withoutDecision),
+      row: row as Row["row"],
+    }));
+  }
+
+  return {
+    async find({ sender, recipient, messageId, state, since, until, limit, cursor }) {
+      const rows = await sql`
+        select m.id from messages m
+        where true
+        ${sender === undefined ? sql`` : sql`and lower(m.reverse_path) = lower(${sender})`}
+        ${
+        messageId === undefined
+          ? sql``
+          : sql`and m.message_id = ${messageId.trim().replace(/^<|>$/g, "")}`
+      }
+        ${
+        recipient === undefined ? sql`` : sql`and exists (select 1 from recipients r
+            where r.message_id = m.id and lower(r.forward_path) = lower(${recipient}))`
+      }
+        ${
+        state === undefined
+          ? sql``
+          : sql`and exists (select 1 from recipients r where r.message_id = m.id and r.state = ${state})`
+      }
+        ${since === undefined ? sql`` : sql`and m.received_at >= ${since}`}
+        ${until === undefined ? sql`` : sql`and m.received_at < ${until}`}
+        ${cursor === undefined ? sql`` : sql`and m.id < ${cursor}::uuid`}
+        order by m.id desc limit ${limit + 1}`;
+      const ids = rows.map((row) => row.id as string);
+      const page = ids.slice(0, limit);
+      const items = (await summaries(page)).map(({ row: _, ...summary }) => summary);
+      return { items, next: ids.length > limit ? page.at(-1) ?? null : null };
+    },
+
+    async get(id) {
+      const [found] = await summaries([id]);
+      if (found === undefined) return undefined;
+      const { row, ...summary } = found;
+      const events = await sql`
+        select at, kind, detail from events where message_id = ${id} order by id`;
+      return {
+        ...summary,
+        session: row.session,
+        parameters: row.parameters,
+        configurationVersion: Number(row.configuration_version),
+        events: [
+          { at: summary.receivedAt, kind: "received", ...row.session, size: summary.size },
+          ...row.recipients.map((recipient) => ({
+            at: summary.receivedAt,
+            kind: "routed",
+            recipient: recipient.forwardPath,
+            destination: recipient.destination,
+            decision: recipient.decision,
+          })),
+          ...events.flatMap((event) =>
+            tell(event.at.toISOString(), event.kind, event.detail, summary.recipients)
+          ),
+        ],
+      };
+    },
+
+    async content(id) {
+      const [row] = await sql`select 1 from messages where id = ${id}`;
+      return row === undefined ? undefined : pieces(id);
+    },
+
+    async figures() {
+      const [row] = await sql`
+        select (select count(*) from deliveries where worker_id is null) as waiting,
+          (select count(*) from deliveries where worker_id is not null) as claimed,
+          (select coalesce(json_object_agg(kind, n), '{}')
+           from (select kind, count(*) as n from processes group by kind) p) as processes`;
+      return {
+        waiting: Number(row?.waiting),
+        claimed: Number(row?.claimed),
+        processes: row?.processes ?? {},
+      };
+    },
+  };
+
+  async function* pieces(id: string) {
+    for (let ordinal = 0;; ordinal += 1) {
+      const [row] = await sql`
+        select bytes from contents where message_id = ${id} and ordinal = ${ordinal}`;
+      if (row === undefined) return;
+      yield row.bytes as Uint8Array;
+    }
+  }
+}
+
+interface Row {
+  readonly row: {
+    readonly session: object;
+    readonly parameters: object;
+    readonly configuration_version: string;
+    readonly recipients: readonly (RecipientSummary & { readonly decision: object })[];
+  };
+}
+
+function withoutDecision({ forwardPath, state, destination, lastReply }: RecipientSummary) {
+  return { forwardPath, state, destination, lastReply };
+}
+
+/** An attempt is stored as one row and told as what was tried and what became of each recipient. */
+function tell(
+  at: string,
+  kind: string,
+  detail: Record<string, unknown>,
+  recipients: readonly RecipientSummary[],
+): MessageEvent[] {
+  const { recipients: outcomes = [], ...rest } = detail as {
+    recipients?: { ordinal: number; state: string; reply: string }[];
+  };
+  return [
+    { at, kind, ...rest },
+    ...outcomes.map(({ ordinal, state, reply }) => ({
+      at,
+      kind: state,
+      recipient: recipients[ordinal]?.forwardPath ?? "",
+      reply,
+    })),
+  ];
+}

@@ -1,0 +1,74 @@
+/**
+ * The running processes. Each has a row that it renews; a row not renewed for {@link LEASE_SECONDS}
+ * is removed by whoever sees it first, and with it the dead worker's claims. Ids are never used
+ * again, so a worker that was taken for dead cannot record anything under its old id.
+ */
+import type { Database } from "./connection.ts";
+
+/** A process that has not renewed its row for so long is dead. */
+export const LEASE_SECONDS = 30;
+
+/** How often a process renews its row and looks for dead ones. */
+export const HEARTBEAT_MILLISECONDS = 10_000;
+
+/** What a process says of itself. */
+export interface ProcessDescription {
+  readonly kind: "ingress" | "worker" | "admin";
+  readonly host: string;
+  readonly pid: number;
+  readonly listening?: readonly string[];
+}
+
+/** Adds a row for this process and answers its id. */
+export async function registerProcess(
+  { sql }: Database,
+  { kind, host, pid, listening = [] }: ProcessDescription,
+): Promise<number> {
+  const [row] = await sql`
+    insert into processes (kind, host, pid, listening)
+    values (${kind}, ${host}, ${pid}, ${[...listening]})
+    returning id::int8`;
+  return Number(row?.id);
+}
+
+/** Renews the row; false when it is gone: others took this process for dead. */
+export async function renewProcess({ sql }: Database, id: number): Promise<boolean> {
+  const rows = await sql`update processes set seen_at = now() where id = ${id} returning id`;
+  return rows.length > 0;
+}
+
+/** Ends a process in good order: its row goes and its claims come free at once. */
+export async function removeProcess({ sql }: Database, id: number): Promise<void> {
+  await sql`
+    with gone as (delete from processes where id = ${id})
+    update deliveries set worker_id = null where worker_id = ${id}`;
+}
+
+/** Removes what is dead; answers how many processes that were and how many claims came free. */
+export async function removeDeadProcesses(
+  { sql }: Database,
+): Promise<{ readonly processes: number; readonly claims: number }> {
+  const [row] = await sql`
+    with dead as (
+      delete from processes where seen_at < now() - make_interval(secs => ${LEASE_SECONDS})
+      returning id
+    ), freed as (
+      update deliveries set worker_id = null
+      where worker_id in (select id from dead)
+      returning 1
+    )
+    select (select count(*)::int from dead) as processes, (select count(*)::int from freed) as claims`;
+  return { processes: Number(row?.processes), claims: Number(row?.claims) };
+}
+
+/** The live processes of a kind on this host that listen at an address. */
+export async function processesListening(
+  { sql }: Database,
+  { host, address }: { readonly host: string; readonly address: string },
+): Promise<number[]> {
+  const rows = await sql`
+    select pid from processes
+    where host = ${host} and ${address} = any(listening)
+      and seen_at >= now() - make_interval(secs => ${LEASE_SECONDS})`;
+  return rows.map((row) => Number(row.pid));
+}

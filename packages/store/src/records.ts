@@ -1,0 +1,88 @@
+/**
+ * What the store takes and gives: messages as they are accepted, deliveries as they are claimed,
+ * outcomes as they are recorded. Plain data; JSON goes into the database as it stands here.
+ */
+
+/** Where a delivery goes: a relay, and for MX lookup the domain whose mail hosts are looked up. */
+export interface Destination {
+  readonly relay: string;
+  /** The domain to look up; `""` where the relay names its hosts itself. */
+  readonly nextHop: string;
+}
+
+/** How far a recipient has come. The last four are ends. */
+export type RecipientState = "queued" | "deferred" | "delivered" | "bounced" | "held" | "deleted";
+
+/** A recipient of a message that is to be stored. */
+export interface AcceptedRecipient {
+  readonly forwardPath: string;
+  /** The ESMTP parameters of its RCPT. */
+  readonly parameters: object;
+  readonly destination: Destination;
+  /** Why it goes there, as routing said. */
+  readonly decision: object;
+}
+
+/** A message that is to be stored: its envelope, where it came from and where it goes. */
+export interface AcceptedMessage {
+  /** The queue id: a UUID of version 7. */
+  readonly id: string;
+  readonly receivedAt: Date;
+  readonly reversePath: string;
+  /** The ESMTP parameters of MAIL. */
+  readonly parameters: object;
+  /** The session it came by: client address, HELO name, TLS, user. */
+  readonly session: object;
+  /** Bytes of content. */
+  readonly size: number;
+  /** The Message-ID field's value without brackets. */
+  readonly messageId: string | undefined;
+  readonly configurationVersion: number;
+  readonly recipients: readonly AcceptedRecipient[];
+}
+
+/** A recipient of a claimed delivery. */
+export interface ClaimedRecipient {
+  readonly ordinal: number;
+  readonly forwardPath: string;
+  readonly parameters: object;
+}
+
+/** A delivery that this worker, and no other, now has in hand. */
+export interface ClaimedDelivery {
+  readonly messageId: string;
+  readonly destinationId: number;
+  readonly destination: Destination;
+  /** Attempts made before this one. */
+  readonly attempts: number;
+  readonly receivedAt: Date;
+  readonly reversePath: string;
+  readonly parameters: object;
+  readonly size: number;
+  readonly configurationVersion: number;
+  readonly recipients: readonly ClaimedRecipient[];
+  /** The whole content when it is small, else undefined: read it with `readContent`. */
+  readonly content: Uint8Array | undefined;
+}
+
+/** What became of one recipient in an attempt. */
+export interface RecipientOutcome {
+  readonly ordinal: number;
+  readonly state: "deferred" | "delivered" | "bounced";
+  /** The next hop's reply, or what kept us from getting one; shown to people. */
+  readonly reply: string;
+}
+
+/** What became of a claimed delivery. */
+export interface DeliveryOutcome {
+  readonly messageId: string;
+  readonly destinationId: number;
+  readonly at: Date;
+  readonly recipients: readonly RecipientOutcome[];
+  /** When to try the deferred ones again; undefined when none is left. */
+  readonly dueAt: Date | undefined;
+  /** The attempt as the event tells it: host, address, TLS, replies. */
+  readonly attempt: object;
+  /** A message that this outcome gives rise to, stored with it or not at all: the bounce. */
+  readonly report?: { readonly message: AcceptedMessage; readonly content: Uint8Array };
+}

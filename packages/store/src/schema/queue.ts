@@ -1,0 +1,107 @@
+/**
+ * The tables of messages and of the queue.
+ *
+ * `messages`, `contents` and `recipients` hold what was accepted; `deliveries` is the queue proper:
+ * a row for each message and destination that still has something to do, gone when it is done, so
+ * that what workers search stays small. `events` tells what happened, a row for each attempt.
+ */
+import { sql } from "drizzle-orm";
+import {
+  bigint,
+  customType,
+  index,
+  integer,
+  jsonb,
+  pgTable,
+  primaryKey,
+  smallint,
+  text,
+  timestamp,
+  unique,
+  uuid,
+} from "drizzle-orm/pg-core";
+
+const bytea = customType<{ data: Uint8Array }>({ dataType: () => "bytea" });
+
+/** The running processes; a row whose process no longer renews it is dead and is removed. */
+export const processes = pgTable("processes", {
+  id: bigint({ mode: "number" }).primaryKey().generatedAlwaysAsIdentity(),
+  kind: text().notNull(),
+  host: text().notNull(),
+  pid: integer().notNull(),
+  listening: text().array().notNull().default(sql`'{}'`),
+  startedAt: timestamp("started_at", { withTimezone: true }).notNull().defaultNow(),
+  seenAt: timestamp("seen_at", { withTimezone: true }).notNull().defaultNow(),
+});
+
+/** Where deliveries go: a relay and, for MX lookup, the domain looked up. */
+export const destinations = pgTable("destinations", {
+  id: bigint({ mode: "number" }).primaryKey().generatedAlwaysAsIdentity(),
+  relay: text().notNull(),
+  nextHop: text("next_hop").notNull(),
+  pausedAt: timestamp("paused_at", { withTimezone: true }),
+  /** Nothing is claimed before this time: the destination failed as a whole. */
+  notBefore: timestamp("not_before", { withTimezone: true }),
+  lastReply: text("last_reply"),
+}, (table) => [unique("destinations_relay_next_hop").on(table.relay, table.nextHop)]);
+
+/** One row for each accepted message; its id is its queue id, a UUID that sorts by time. */
+export const messages = pgTable("messages", {
+  id: uuid().primaryKey(),
+  receivedAt: timestamp("received_at", { withTimezone: true }).notNull(),
+  reversePath: text("reverse_path").notNull(),
+  parameters: jsonb().notNull(),
+  session: jsonb().notNull(),
+  size: bigint({ mode: "number" }).notNull(),
+  messageId: text("message_id"),
+  configurationVersion: bigint("configuration_version", { mode: "number" }).notNull(),
+}, (table) => [
+  index("messages_reverse_path").on(sql`lower(${table.reversePath})`, table.id),
+  index("messages_message_id").on(table.messageId),
+]);
+
+/** The content in pieces; small messages have one piece, numbered 0. */
+export const contents = pgTable("contents", {
+  messageId: uuid("message_id").notNull(),
+  ordinal: integer().notNull(),
+  bytes: bytea().notNull(),
+}, (table) => [primaryKey({ columns: [table.messageId, table.ordinal] })]);
+
+/** One row for each recipient of each message. */
+export const recipients = pgTable("recipients", {
+  messageId: uuid("message_id").notNull(),
+  ordinal: integer().notNull(),
+  forwardPath: text("forward_path").notNull(),
+  parameters: jsonb().notNull(),
+  decision: jsonb().notNull(),
+  destinationId: bigint("destination_id", { mode: "number" }).notNull(),
+  state: text().notNull(),
+  lastReply: text("last_reply"),
+  changedAt: timestamp("changed_at", { withTimezone: true }).notNull(),
+}, (table) => [
+  primaryKey({ columns: [table.messageId, table.ordinal] }),
+  index("recipients_forward_path").on(sql`lower(${table.forwardPath})`, table.messageId),
+]);
+
+/** The queue: what is still to be done, per message and destination. */
+export const deliveries = pgTable("deliveries", {
+  messageId: uuid("message_id").notNull(),
+  destinationId: bigint("destination_id", { mode: "number" }).notNull(),
+  dueAt: timestamp("due_at", { withTimezone: true }).notNull(),
+  attempts: smallint().notNull().default(0),
+  workerId: bigint("worker_id", { mode: "number" }),
+}, (table) => [
+  primaryKey({ columns: [table.messageId, table.destinationId] }),
+  index("deliveries_due").on(table.destinationId, table.dueAt)
+    .where(sql`${table.workerId} is null`),
+  index("deliveries_claimed").on(table.workerId).where(sql`${table.workerId} is not null`),
+]);
+
+/** What happened to a message after it was received. */
+export const events = pgTable("events", {
+  id: bigint({ mode: "number" }).primaryKey().generatedAlwaysAsIdentity(),
+  messageId: uuid("message_id").notNull(),
+  at: timestamp({ withTimezone: true }).notNull(),
+  kind: text().notNull(),
+  detail: jsonb().notNull(),
+}, (table) => [index("events_message_id").on(table.messageId)]);

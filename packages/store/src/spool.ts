@@ -1,0 +1,230 @@
+/**
+ * The spool: where an accepted message becomes durable.
+ *
+ * Messages of many sessions are committed together. A batch closes when a connection to Postgres
+ * is free, never on a timer: alone, a message waits for nobody; under load, each commit carries
+ * what arrived during the last one. A batch is one statement, so it is one round trip and all or
+ * nothing. Small content travels in the batch; large content is written piece by piece as it
+ * arrives, before the message that owns it, and is removed when that message never comes.
+ */
+import { QUEUE_CHANNEL } from "./channels.ts";
+import type { Database } from "./connection.ts";
+import { isUnavailable } from "./connection.ts";
+import { DestinationIds } from "./destinations.ts";
+import { messageRows } from "./message-rows.ts";
+import type { AcceptedMessage } from "./records.ts";
+
+/** Content up to this size travels with its message; larger content goes in pieces of this size. */
+export const PIECE_BYTES = 256 * 1024;
+
+/** A batch takes no further message once it has so many bytes of content or so many recipients. */
+const BATCH_BYTES = 8 * 1024 * 1024;
+const BATCH_RECIPIENTS = 5_000;
+
+/** Batches under way at once: while one waits for the disk the next is being put together. */
+const BATCHES_AT_ONCE = 2;
+
+/** Takes messages into the store. */
+export interface Spool {
+  /** Takes the content of one message as it arrives. */
+  receive(id: string): IncomingContent;
+  /** Removes pieces of large content whose message was never committed. Answers how many. */
+  removeOrphans(): Promise<number>;
+}
+
+/** The content of one message on its way into the store. */
+export interface IncomingContent {
+  /**
+   * Adds bytes; they are copied or written before the result resolves, or at once when it is
+   * undefined. Wait for the result before adding more.
+   */
+  add(bytes: Uint8Array): Promise<void> | undefined;
+  /** Bytes added so far. */
+  readonly size: number;
+  /**
+   * Commits the message. When this resolves, message, recipients and routing are on disk; when it
+   * rejects, nothing of them is kept, unless the connection died at that very moment.
+   */
+  commit(message: Omit<AcceptedMessage, "id" | "size">): Promise<void>;
+  /** Gives the message up. */
+  discard(): Promise<void>;
+}
+
+interface Waiting {
+  readonly message: AcceptedMessage;
+  readonly content: Uint8Array[];
+  readonly contentBytes: number;
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** Opens the spool. */
+export function openSpool({ sql }: Database): Spool {
+  const destinations = new DestinationIds(sql);
+  const queue: Waiting[] = [];
+  let underWay = 0;
+
+  function enqueue(waiting: Waiting) {
+    queue.push(waiting);
+    if (underWay < BATCHES_AT_ONCE) {
+      underWay += 1;
+      // Once this turn's input is dealt with, so that what arrived together travels together.
+      queueMicrotask(() => void drain());
+    }
+  }
+
+  async function drain() {
+    while (queue.length > 0) {
+      const batch = takeBatch(queue);
+      try {
+        await commitBatch(batch);
+        for (const { resolve } of batch) resolve();
+      } catch (error) {
+        if (batch.length === 1 || isUnavailable(error)) {
+          for (const { reject } of batch) reject(error);
+        } else {
+          // One of them is at fault: find out which, so that the others are not made to suffer.
+          for (const one of batch) await commitBatch([one]).then(one.resolve, one.reject);
+        }
+      }
+    }
+    underWay -= 1;
+  }
+
+  async function commitBatch(batch: readonly Waiting[]) {
+    const accepted = batch.map(({ message }) => message);
+    await destinations.learn(
+      accepted.flatMap(({ recipients }) => recipients.map(({ destination }) => destination)),
+    );
+    const rows = messageRows(accepted, destinations);
+    const pieces: object[] = [];
+    const blob = concatenate(batch, pieces);
+    await sql`
+      with m as (
+        insert into messages (id, received_at, reverse_path, parameters, session, size, message_id,
+          configuration_version)
+        select id, at, reverse_path, parameters, session, size, message_id, version
+        from json_to_recordset(${JSON.stringify(rows.messages)}::text::json) as m (id uuid,
+          at timestamptz, reverse_path text, parameters jsonb, session jsonb, size bigint,
+          message_id text, version bigint)
+      ), c as (
+        insert into contents (message_id, ordinal, bytes)
+        select message, 0, substring(${blob}::bytea from start for length)
+        from json_to_recordset(${JSON.stringify(pieces)}::text::json) as c (message uuid,
+          start int, length int)
+      ), r as (
+        insert into recipients (message_id, ordinal, forward_path, parameters, decision,
+          destination_id, state, changed_at)
+        select message, n, path, parameters, decision, destination, 'queued', at
+        from json_to_recordset(${JSON.stringify(rows.recipients)}::text::json) as r (message uuid,
+          n int, path text, parameters jsonb, decision jsonb, destination bigint, at timestamptz)
+      ), d as (
+        insert into deliveries (message_id, destination_id, due_at)
+        select message, destination, at
+        from json_to_recordset(${JSON.stringify(rows.deliveries)}::text::json) as d (message uuid,
+          destination bigint, at timestamptz)
+      )
+      select pg_notify(${QUEUE_CHANNEL}, '')`;
+  }
+
+  return {
+    receive(id) {
+      let held: Uint8Array[] = [];
+      let heldBytes = 0;
+      let size = 0;
+      let pieces = 0;
+
+      async function writePiece() {
+        const bytes = join(held, heldBytes);
+        held = [];
+        heldBytes = 0;
+        await sql`
+          insert into contents (message_id, ordinal, bytes) values (${id}, ${pieces}, ${bytes})`;
+        pieces += 1;
+      }
+
+      return {
+        get size() {
+          return size;
+        },
+        add(bytes) {
+          held.push(bytes.slice());
+          heldBytes += bytes.length;
+          size += bytes.length;
+          return heldBytes >= PIECE_BYTES ? writePiece() : undefined;
+        },
+        async commit(message) {
+          if (pieces > 0 && heldBytes > 0) await writePiece();
+          await new Promise<void>((resolve, reject) => {
+            enqueue({
+              message: { ...message, id, size },
+              content: held,
+              contentBytes: pieces > 0 ? -1 : heldBytes,
+              resolve,
+              reject,
+            });
+          });
+        },
+        async discard() {
+          held = [];
+          heldBytes = 0;
+          if (pieces > 0) await sql`delete from contents where message_id = ${id}`;
+        },
+      };
+    },
+
+    async removeOrphans() {
+      // Ids sort by time: what is older than a day and has no message will never have one.
+      const rows = await sql`
+        delete from contents c
+        where c.ordinal >= 0
+          and c.message_id < ${idBefore(Date.now() - 24 * 3_600_000)}
+          and not exists (select 1 from messages m where m.id = c.message_id)
+        returning 1`;
+      return rows.length;
+    },
+  };
+}
+
+/** As many of the waiting messages as fit into a batch, at least one. */
+function takeBatch(queue: Waiting[]): Waiting[] {
+  let bytes = 0;
+  let recipients = 0;
+  let count = 0;
+  for (const { message, contentBytes } of queue) {
+    bytes += Math.max(contentBytes, 0);
+    recipients += message.recipients.length;
+    if (count > 0 && (bytes > BATCH_BYTES || recipients > BATCH_RECIPIENTS)) break;
+    count += 1;
+  }
+  return queue.splice(0, count);
+}
+
+/** All small contents one after another, and where in there each message's content is. */
+function concatenate(batch: readonly Waiting[], pieces: object[]): Uint8Array {
+  const parts: Uint8Array[] = [];
+  let total = 0;
+  for (const { message, content, contentBytes } of batch) {
+    if (contentBytes < 0) continue;
+    pieces.push({ message: message.id, start: total + 1, length: contentBytes });
+    parts.push(...content);
+    total += contentBytes;
+  }
+  return join(parts, total);
+}
+
+function join(parts: readonly Uint8Array[], total: number): Uint8Array {
+  const bytes = new Uint8Array(total);
+  let at = 0;
+  for (const part of parts) {
+    bytes.set(part, at);
+    at += part.length;
+  }
+  return bytes;
+}
+
+/** The smallest UUID of version 7 of a time in milliseconds. */
+function idBefore(milliseconds: number): string {
+  const hex = Math.max(0, milliseconds).toString(16).padStart(12, "0");
+  return `${hex.slice(0, 8)}-${hex.slice(8)}-7000-8000-000000000000`;
+}

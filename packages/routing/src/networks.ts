@@ -1,0 +1,55 @@
+/** Finding the client whose network an address is in: the longest prefix wins. */
+import ipaddr from "ipaddr.js";
+
+/** Networks by prefix length, each a map from the network's leading bits to a name. */
+export interface NetworkTable {
+  readonly v4: ReadonlyMap<number, ReadonlyMap<string, string>>;
+  readonly v6: ReadonlyMap<number, ReadonlyMap<string, string>>;
+}
+
+/** Compiles networks in CIDR notation; of two equal ones the first stays. */
+export function compileNetworks(networks: Iterable<readonly [string, string]>): NetworkTable {
+  const v4 = new Map<number, Map<string, string>>();
+  const v6 = new Map<number, Map<string, string>>();
+  for (const [cidr, name] of networks) {
+    const [address, length] = ipaddr.parseCIDR(cidr);
+    const table = address.kind() === "ipv4" ? v4 : v6;
+    const names = table.get(length) ?? new Map<string, string>();
+    const key = leadingBits(address.toByteArray(), length);
+    if (!names.has(key)) names.set(key, name);
+    table.set(length, names);
+  }
+  return { v4: longestFirst(v4), v6: longestFirst(v6) };
+}
+
+/** The name of the longest network that the address is in. IPv4-mapped addresses are IPv4. */
+export function lookUpNetwork(table: NetworkTable, address: string): string | undefined {
+  const parsed = parseAddress(address);
+  if (parsed === undefined) return undefined;
+  const bytes = parsed.toByteArray();
+  for (const [length, names] of parsed.kind() === "ipv4" ? table.v4 : table.v6) {
+    const name = names.get(leadingBits(bytes, length));
+    if (name !== undefined) return name;
+  }
+  return undefined;
+}
+
+function parseAddress(address: string): ReturnType<typeof ipaddr.parse> | undefined {
+  try {
+    return ipaddr.process(address.replace(/%.*$/, ""));
+  } catch {
+    return undefined;
+  }
+}
+
+function leadingBits(bytes: readonly number[], length: number): string {
+  const whole = length >> 3;
+  const rest = length & 7;
+  let key = String.fromCharCode(...bytes.slice(0, whole));
+  if (rest > 0) key += String.fromCharCode((bytes[whole] ?? 0) & (0xff00 >> rest) & 0xff);
+  return key;
+}
+
+function longestFirst<T>(table: Map<number, T>): Map<number, T> {
+  return new Map([...table].sort(([a], [b]) => b - a));
+}

@@ -1,1 +1,11 @@
-export {};
+export { parseHosts, readHosts } from "./hosts-file.ts";
+export type { Hosts } from "./hosts-file.ts";
+export { findHost, findMailHosts } from "./mail-hosts.ts";
+export type { HostFound, MailHost, MailHosts, MailHostsOptions } from "./mail-hosts.ts";
+export { asNodeResolver } from "./node-resolver.ts";
+export type { NodeDnsError } from "./node-resolver.ts";
+export type { FailureReason, QueryResult, RecordData, RecordType, Resolver } from "./records.ts";
+export { parseResolvConf, parseServer, readResolvConf } from "./resolv-conf.ts";
+export type { DnsServer, ResolvConf } from "./resolv-conf.ts";
+export { createResolver } from "./resolver.ts";
+export type { ResolverOptions } from "./resolver.ts";

@@ -1,1 +1,87 @@
-export {};
+/**
+ * NAME
+ *   ingress – the SMTP listener of Postern
+ *
+ * WHAT IT DOES
+ *   Listens for SMTP (RFC 5321), asks routing about each recipient, and commits each message with
+ *   its recipients and their routing to Postgres before it says 250. It never delivers: workers do.
+ *   Several may run side by side, on one machine (they share the port) or on many.
+ *
+ * SECURITY
+ *   Talks to the world: all that comes in is parsed by the bounds of @postern/smtp. Relays only for
+ *   clients of the configuration and to domains of the configuration. Needs no write access to any
+ *   file and runs no program.
+ *
+ * DIAGNOSTICS
+ *   When Postgres is away, messages get 451 4.3.0 and nothing is accepted; the configuration last
+ *   read stays in force. Exit code 1: it could not start, one sentence on stderr says why. SIGTERM:
+ *   takes no new connection, ends each session at its next command with 421 4.3.2, then exits 0.
+ *
+ * CONFIGURATION
+ *   DATABASE_URL (needed), POSTERN_SMTP_LISTEN, POSTERN_HOSTNAME, POSTERN_LOG_LEVEL,
+ *   POSTERN_LOG_FORMAT; everything else comes from the database while it runs.
+ */
+import { hostname as machineName } from "node:os";
+import { requireDatabaseUrl, runProcess, StartError } from "@postern/process";
+import { compile } from "@postern/routing";
+import {
+  followConfiguration,
+  HEARTBEAT_MILLISECONDS,
+  keepRegistered,
+  newQueueId,
+  openDatabase,
+  openSpool,
+} from "@postern/store";
+import type { Ingress } from "./gateway-state.ts";
+import { type OpenListener, openListener } from "./listener.ts";
+
+await runProcess("ingress", async ({ environment, log, onStop, ready }) => {
+  const database = openDatabase(requireDatabaseUrl(environment), {
+    applicationName: "postern ingress",
+  });
+  onStop(() => database.close());
+
+  let ingress: Ingress | undefined;
+  const spool = openSpool(database);
+  const feed = await followConfiguration(database, {
+    onConfiguration: (configuration) => {
+      const snapshot = compile(configuration);
+      if (ingress !== undefined) {
+        ingress.snapshot = snapshot;
+        log.info("configuration in force", { version: snapshot.version });
+      } else {
+        ingress = {
+          hostname: environment.hostname,
+          spool,
+          log,
+          now: () => new Date(),
+          newQueueId,
+          snapshot,
+        };
+      }
+    },
+    onError: (error) => log.warning("configuration not read", { error: String(error) }),
+  }).catch((error) => {
+    throw new StartError(`the database cannot be read: ${error.message}. Is it migrated?`);
+  });
+  onStop(() => feed.stop());
+
+  const host = machineName();
+  const listeners: OpenListener[] = [];
+  const registration = await keepRegistered(database, {
+    description: {
+      kind: "ingress",
+      host,
+      pid: Deno.pid,
+      listening: environment.smtpListen.map(({ url }) => url),
+    },
+    everyMilliseconds: HEARTBEAT_MILLISECONDS,
+    onError: (error) => log.warning("heartbeat failed", { error: String(error) }),
+  });
+  onStop(() => registration.stop());
+  for (const listener of environment.smtpListen) {
+    listeners.push(await openListener(listener, ingress!, database, host));
+  }
+  onStop(async () => void await Promise.all(listeners.map((listener) => listener.stop())));
+  ready({ listening: listeners.map(({ url }) => url) });
+});

@@ -72,3 +72,48 @@ export async function processesListening(
       and seen_at >= now() - make_interval(secs => ${LEASE_SECONDS})`;
   return rows.map((row) => Number(row.pid));
 }
+
+/** A process that stays registered until it is stopped. */
+export interface Registration {
+  /** The id under which it is registered now. A new one when others took the process for dead. */
+  readonly id: number;
+  /** Takes the process out of the books; its claims come free at once. */
+  stop(): Promise<void>;
+}
+
+/** Registers a process, renews its row, and removes dead ones as it goes. */
+export async function keepRegistered(
+  database: Database,
+  { description, everyMilliseconds, onError, onLost }: {
+    readonly description: ProcessDescription;
+    readonly everyMilliseconds: number;
+    readonly onError: (error: unknown) => void;
+    /** Others took this process for dead: its claims are lost, it has a new id. */
+    readonly onLost?: () => void;
+  },
+): Promise<Registration> {
+  let id = await registerProcess(database, description);
+  let beating: Promise<void> | undefined;
+
+  const beat = async () => {
+    await removeDeadProcesses(database);
+    if (await renewProcess(database, id)) return;
+    id = await registerProcess(database, description);
+    onLost?.();
+  };
+  const timer = setInterval(() => {
+    beating ??= beat().catch(onError).finally(() => {
+      beating = undefined;
+    });
+  }, everyMilliseconds);
+  return {
+    get id() {
+      return id;
+    },
+    stop: async () => {
+      clearInterval(timer);
+      await beating;
+      await removeProcess(database, id).catch(onError);
+    },
+  };
+}

@@ -1,0 +1,186 @@
+/**
+ * One SMTP connection: carries bytes between a socket and the protocol core, and the core's
+ * questions to policy and spool. It decides nothing itself.
+ */
+import type { Socket } from "node:net";
+import {
+  type Reply,
+  reply,
+  type ServerAction,
+  ServerSession,
+  serverTimeoutSeconds,
+} from "@postern/smtp";
+import type { AcceptedRecipient } from "@postern/store";
+import type { Ingress } from "./gateway-state.ts";
+import { IncomingMessage, type SessionFacts } from "./incoming-message.ts";
+import { judgeRecipient } from "./policy.ts";
+
+/** A connection being served. */
+export interface Connection {
+  /** Ends it at the next command border with 421 4.3.2. */
+  shutDown(): void;
+  /** Ends it now. */
+  destroy(): void;
+}
+
+/** Serves a socket until it is closed. `onClosed` is called once, at the end. */
+export function serveConnection(
+  socket: Socket,
+  listener: string,
+  ingress: Ingress,
+  onClosed: () => void,
+): Connection {
+  const address = (socket.remoteAddress ?? "").replace(/^::ffff:(?=\d+\.)/, "");
+  const facts = { address, port: socket.remotePort ?? 0, listener, verb: "HELO", helo: "" } as {
+    -readonly [name in keyof SessionFacts]: SessionFacts[name];
+  };
+  const session = new ServerSession({ hostname: ingress.hostname, banner: "Postern" });
+  const recipients = new Map<string, AcceptedRecipient>();
+  let message: IncomingMessage | undefined;
+  /** Something is under way that must end before the next action: a write to the spool, a delay. */
+  let busy = false;
+  let closed = false;
+
+  function pump() {
+    if (busy || closed) return;
+    for (let action = session.next(); action !== undefined; action = session.next()) {
+      const wait = perform(action);
+      if (wait !== undefined) {
+        busy = true;
+        wait.catch(fail).finally(() => {
+          busy = false;
+          pump();
+        });
+        break;
+      }
+      if (closed) return;
+    }
+    regulate();
+  }
+
+  /** Performs one action; a promise means: go on when it is settled. */
+  function perform(action: ServerAction): Promise<void> | undefined {
+    switch (action.type) {
+      case "send":
+        if (action.delaySeconds === undefined) socket.write(action.bytes);
+        else return delay(action.delaySeconds).then(() => void socket.write(action.bytes));
+        return;
+      case "close":
+        socket.end();
+        return;
+      case "content":
+        return message?.add(action.bytes);
+      case "hello":
+        facts.verb = action.verb;
+        facts.helo = action.name;
+        session.accept();
+        return;
+      case "rcpt": {
+        const hostname = ingress.hostname;
+        const verdict = judgeRecipient(ingress.snapshot, { address, hostname }, action.forwardPath);
+        if (!verdict.accepted) return void session.refuse(verdict.reply);
+        const { recipient } = verdict;
+        // The same mailbox named twice gets one copy.
+        if (!recipients.has(recipient.forwardPath)) {
+          recipients.set(recipient.forwardPath, { ...recipient, parameters: action.parameters });
+        }
+        session.accept();
+        return;
+      }
+      case "mail":
+        recipients.clear();
+        session.accept();
+        return;
+      case "data":
+        message = new IncomingMessage(ingress, facts, action.envelope, [...recipients.values()]);
+        session.accept();
+        return;
+      case "message": {
+        const complete = message!;
+        message = undefined;
+        // The spool's answer comes later; meanwhile the session has its question open.
+        void complete.commit(action.envelope).then((answer: Reply) => {
+          session.answer(answer);
+          pump();
+        });
+        return;
+      }
+      case "reset":
+        recipients.clear();
+        void message?.discard();
+        message = undefined;
+        return;
+      case "connect":
+        session.accept();
+        return;
+      case "auth":
+      case "scram":
+      case "digest":
+      case "vrfy":
+      case "expn":
+      case "etrn":
+      case "xclient":
+      case "xforward":
+        // Never asked: the session offers none of them. Refusing is the safe answer all the same.
+        session.refuse(reply(502, "5.5.1", "Not available"));
+        return;
+      case "startTls":
+      case "proxied":
+        return;
+    }
+  }
+
+  /** Reads only while the session can use it and the client takes what it is told. */
+  function regulate() {
+    if (closed) return;
+    if (busy || !session.wantsInput || socket.writableNeedDrain) socket.pause();
+    else socket.resume();
+    const seconds = serverTimeoutSeconds[session.timeout];
+    socket.setTimeout(Number.isFinite(seconds) ? seconds * 1000 : 0);
+  }
+
+  function fail(error: unknown) {
+    ingress.log.error("session failed", { client: address, error: String(error) });
+    socket.destroy();
+  }
+
+  function delay(seconds: number): Promise<void> {
+    return new Promise((resolve) => setTimeout(resolve, seconds * 1000));
+  }
+
+  socket.setNoDelay(true);
+  socket.on("data", (bytes: Uint8Array) => {
+    session.receive(bytes);
+    pump();
+  });
+  socket.on("drain", regulate);
+  socket.on("timeout", () => {
+    session.timedOut();
+    pump();
+    // A client that does not even read our farewell is not waited for.
+    if (busy || socket.writableNeedDrain) socket.destroy();
+  });
+  socket.on("end", () => {
+    session.inputEnded();
+    pump();
+  });
+  socket.on("error", (error) => {
+    ingress.log.debug("connection broke", { client: address, error: String(error) });
+  });
+  socket.on("close", () => {
+    closed = true;
+    void message?.discard();
+    message = undefined;
+    onClosed();
+  });
+
+  session.start();
+  pump();
+  return {
+    shutDown: () => {
+      session.shutDown();
+      pump();
+    },
+    destroy: () => socket.destroy(),
+  };
+}

@@ -1,0 +1,90 @@
+/**
+ * The listening sockets. Several ingresses share a port (SO_REUSEPORT), so a second gateway that
+ * has nothing to do with this one would share it silently, too: the port must be free, or in use
+ * by processes that this gateway's database knows.
+ */
+import { createServer, type Server } from "node:net";
+import { type SmtpListener, StartError } from "@postern/process";
+import { type Database, processesListening } from "@postern/store";
+import { type Connection, serveConnection } from "./connection.ts";
+import type { Ingress } from "./gateway-state.ts";
+
+/** An open listener. */
+export interface OpenListener {
+  /** `smtp://host:port` with the real port. */
+  readonly url: string;
+  /** Takes no new connection and ends the others; resolves when all are gone. */
+  stop(): Promise<void>;
+}
+
+/** Sessions get so long to come to an end when the ingress stops. */
+const DRAIN_MILLISECONDS = 20_000;
+
+/** Opens a listener. */
+export async function openListener(
+  listener: SmtpListener,
+  ingress: Ingress,
+  database: Database,
+  host: string,
+): Promise<OpenListener> {
+  if (listener.kind !== "smtp") {
+    throw new StartError(`${listener.url}: listeners of kind ${listener.kind} are not served yet`);
+  }
+  if (listener.port !== 0) await guard(listener, database, host);
+  const connections = new Set<Connection>();
+  const server = createServer({ allowHalfOpen: true }, (socket) => {
+    const connection = serveConnection(socket, listener.url, ingress, () => {
+      connections.delete(connection);
+    });
+    connections.add(connection);
+  });
+  const port = await listen(server, { ...listener, reusePort: true });
+  const name = listener.host.includes(":") ? `[${listener.host}]` : listener.host;
+  return {
+    url: `${listener.kind}://${name}:${port}`,
+    stop: () =>
+      new Promise((resolve) => {
+        const timer = setTimeout(() => {
+          for (const connection of connections) connection.destroy();
+        }, DRAIN_MILLISECONDS);
+        server.close(() => {
+          clearTimeout(timer);
+          resolve();
+        });
+        for (const connection of connections) connection.shutDown();
+      }),
+  };
+}
+
+/** Refuses a port that somebody else listens on. */
+async function guard(listener: SmtpListener, database: Database, host: string): Promise<void> {
+  const probe = createServer();
+  try {
+    await listen(probe, { ...listener, reusePort: false });
+    await new Promise<void>((resolve) => probe.close(() => resolve()));
+  } catch (error) {
+    if (!(error instanceof StartError) || error.cause !== "EADDRINUSE") throw error;
+    const siblings = await processesListening(database, { host, address: listener.url });
+    if (siblings.length === 0) throw error;
+  }
+}
+
+function listen(
+  server: Server,
+  { host, port, reusePort, url }: SmtpListener & { readonly reusePort: boolean },
+): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.once("error", (error: Error & { code?: string }) => {
+      const why = error.code === "EADDRINUSE"
+        ? "the port is already in use: is another gateway or mail server running?"
+        : error.code === "EACCES"
+        ? "permission denied: ports below 1024 need a privilege"
+        : error.message;
+      reject(new StartError(`POSTERN_SMTP_LISTEN ${url}: ${why}`, { cause: error.code }));
+    });
+    server.listen({ host, port, reusePort, backlog: 511 }, () => {
+      const bound = server.address();
+      resolve(typeof bound === "object" && bound !== null ? bound.port : port);
+    });
+  });
+}

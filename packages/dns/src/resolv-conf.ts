@@ -74,7 +74,7 @@ export function readIfThere(path: string): string {
 }
 
 /** Whether the address is of this host alone. */
-export function isLoopback(address: string): boolean {
+function isLoopback(address: string): boolean {
   return /^127\./.test(address) || address === "::1";
 }
 

@@ -98,7 +98,7 @@ function addressee(recipient: DsnRecipient): string {
 }
 
 /** What peers and senders wrote, without the controls that could steer a terminal. */
-export function printable(text: string): string {
+function printable(text: string): string {
   return text.replace(/\t/g, " ").replace(/\p{Cc}|[\u2028\u2029]/gu, "?");
 }
 

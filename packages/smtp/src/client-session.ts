@@ -79,7 +79,7 @@ export class ClientSession {
         return this.#break({ kind: "malformedReply", command: this.#command, problem });
       }
       this.#take(parsed.reply);
-      if (this.#inHandshake && parser.unfinished) return this.#failAs("tlsInjection");
+      if (this.#inHandshake && parser.kept > 0) return this.#failAs("tlsInjection");
     }
   }
 

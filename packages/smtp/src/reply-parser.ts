@@ -61,6 +61,7 @@ export class ReplyParser {
 
   /** Takes bytes. Call `next()` until it returns `undefined` before the bytes are overwritten. */
   push(bytes: Uint8Array): void {
+    if (this.#problem !== undefined) return;
     if (this.#at === this.#bytes.length) {
       this.#bytes = bytes;
     } else {
@@ -85,15 +86,16 @@ export class ReplyParser {
         this.#at = 0;
         return undefined;
       }
-      const parsed = this.#line(this.#at, end, length);
+      const start = this.#at;
       this.#at = end + 1;
+      const parsed = this.#line(start, end, length);
       if (parsed !== undefined) return parsed;
     }
   }
 
-  /** Bytes or lines that no reply was made of yet. */
-  get unfinished(): boolean {
-    return this.#at < this.#bytes.length || this.#lines.length > 0;
+  /** Bytes kept of which no reply was made yet: never more than the limits of a line and a reply. */
+  get kept(): number {
+    return this.#bytes.length - this.#at + this.#size;
   }
 
   /** One line, from `start` to its LF at `lineEnd`. */
@@ -123,6 +125,7 @@ export class ReplyParser {
     this.#bytes = nothing;
     this.#at = 0;
     this.#lines = [];
+    this.#size = 0;
     return this.#problem = { kind: "problem", problem };
   }
 }

@@ -1,1 +1,86 @@
-export {};
+/**
+ * NAME
+ *   worker – the delivery worker of Postern
+ *
+ * WHAT IT DOES
+ *   Claims deliveries that are due from the queue in Postgres, delivers each to its next hop by SMTP
+ *   (RFC 5321), one copy for all recipients of a message at a destination, and records what became
+ *   of each recipient: delivered, deferred until when, or bounced with a report to the reverse-path.
+ *   Any number may run, on any machines; none delivers what another has in hand.
+ *
+ * SECURITY
+ *   Opens connections to next hops and to Postgres, listens nowhere, writes no file, runs no program.
+ *
+ * DIAGNOSTICS
+ *   Each recipient's outcome is logged and kept as an event. Exit code 1: it could not start, one
+ *   sentence on stderr says why. SIGTERM: claims no more, finishes what it began, gives the rest
+ *   back, exits 0. Killed: what it had in hand comes free within a minute.
+ *
+ * CONFIGURATION
+ *   DATABASE_URL (needed), POSTERN_HOSTNAME, POSTERN_LOG_LEVEL, POSTERN_LOG_FORMAT; everything else
+ *   comes from the database while it runs.
+ */
+import { hostname as machineName } from "node:os";
+import { createResolver, readHosts } from "@postern/dns";
+import { requireDatabaseUrl, runProcess, StartError } from "@postern/process";
+import { compile, type Snapshot } from "@postern/routing";
+import {
+  followConfiguration,
+  HEARTBEAT_MILLISECONDS,
+  keepRegistered,
+  newQueueId,
+  openDatabase,
+  openQueue,
+} from "@postern/store";
+import { Claimer } from "./claimer.ts";
+import { Recorder } from "./recorder.ts";
+
+await runProcess("worker", async ({ environment, log, onStop, ready }) => {
+  const database = openDatabase(requireDatabaseUrl(environment), {
+    applicationName: "postern worker",
+  });
+  onStop(() => database.close());
+
+  let snapshot: Snapshot | undefined;
+  const feed = await followConfiguration(database, {
+    onConfiguration: (configuration) => {
+      snapshot = compile(configuration);
+      log.info("configuration in force", { version: snapshot.version });
+    },
+    onError: (error) => log.warning("configuration not read", { error: String(error) }),
+  }).catch((error) => {
+    throw new StartError(`the database cannot be read: ${error.message}. Is it migrated?`);
+  });
+  onStop(() => feed.stop());
+
+  const onError = (error: unknown) => log.warning("heartbeat failed", { error: String(error) });
+  const registration = await keepRegistered(database, {
+    description: { kind: "worker", host: machineName(), pid: Deno.pid },
+    everyMilliseconds: HEARTBEAT_MILLISECONDS,
+    onError,
+    onLost: () => log.warning("this worker was taken for dead; its claims are others' now"),
+  });
+  onStop(() => registration.stop());
+
+  const queue = openQueue(database);
+  const claimer = new Claimer({
+    hostname: environment.hostname,
+    queue,
+    recorder: new Recorder(queue, log),
+    snapshot: () => snapshot!,
+    resolver: createResolver(),
+    hosts: readHosts(),
+    log,
+    now: () => new Date(),
+    random: Math.random,
+    newQueueId,
+  }, registration);
+  const work = await queue.onWork(claimer.wake);
+  const running = claimer.run();
+  onStop(async () => {
+    claimer.stop();
+    await running;
+    await work.stop();
+  });
+  ready({ listening: [] });
+});

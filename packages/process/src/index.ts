@@ -1,1 +1,6 @@
-export {};
+/** What all processes of Postern share: their environment, their log, their start and their end. */
+export { readEnvironment } from "./environment.ts";
+export type { Environment, EnvironmentResult, Machine, SmtpListener } from "./environment.ts";
+export type { Log } from "./log.ts";
+export { requireDatabaseUrl, runProcess, StartError } from "./run.ts";
+export type { ProcessContext, ProcessName, RunOptions } from "./run.ts";

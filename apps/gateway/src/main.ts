@@ -1,1 +1,114 @@
-export {};
+/**
+ * NAME
+ *   gateway - all of Postern in one go
+ *
+ * SYNOPSIS
+ *   npm start
+ *
+ * DESCRIPTION
+ *   Starts an embedded Postgres under the data dir (unless DATABASE_URL names one), brings its
+ *   tables up to date, and starts ingress, admin and worker as processes of their own. One that
+ *   dies is started again after 0.2 s, the pause doubling up to 10 s; 30 s of service reset it.
+ *   When all serve, standard output gets their addresses and three commands to try.
+ *
+ *   On SIGTERM or SIGINT the processes drain, up to 30 s, and Postgres stops last. If this process
+ *   is killed, the others see their standard input end, drain and exit.
+ *
+ * SECURITY
+ *   Needs to write the data dir and to start programs; its children need neither. The admin token
+ *   is generated at the first start into `admin-token` in the data dir (mode 600), unless
+ *   POSTERN_ADMIN_TOKEN is set, and reaches the children in their environment.
+ *
+ * DIAGNOSTICS
+ *   Exit code 0 after a drain. Exit code 1, with one sentence on standard error, when a variable is
+ *   wrong, a port is taken, the database cannot be reached, or a process fails at its first start.
+ *
+ * CONFIGURATION
+ *   DATABASE_URL and the POSTERN_ variables, as in the README.
+ */
+import { isAbsolute, join } from "node:path";
+import { type ProcessContext, runProcess, StartError } from "@postern/process";
+import { migrate, seedSandbox } from "@postern/store";
+import { adminToken } from "./admin-token.ts";
+import { gatewayChildren } from "./children.ts";
+import { portProblem } from "./ports.ts";
+import { supervise } from "./supervisor.ts";
+import { welcome } from "./welcome.ts";
+
+if (import.meta.main) await runProcess("gateway", start);
+
+async function start(context: ProcessContext): Promise<void> {
+  const { environment, log, stopping } = context;
+  await checkPorts(context);
+  // Before the lock: an adopted token file is no harm, a half-started database would be.
+  const token = await adminToken(environment.adminToken, environment.dataDir);
+  const databaseUrl = environment.databaseUrl ?? await embeddedDatabase(context);
+  await prepare(databaseUrl, environment.databaseUrl === undefined);
+  if (stopping.aborted) return;
+
+  const supervisor = supervise({
+    children: gatewayChildren(environment),
+    env: { DATABASE_URL: databaseUrl, POSTERN_ADMIN_TOKEN: token.token },
+    log,
+  });
+  context.onStop(() => supervisor.stop());
+  const stopped = new Promise<undefined>((resolve) =>
+    stopping.addEventListener("abort", () => resolve(undefined))
+  );
+  const first = await Promise.race([supervisor.firstStart, stopped]);
+  if (first === undefined) return;
+  if (!first.ok) throw new StartError(`${first.failed} could not start, for the reason above`);
+
+  const smtp = first.listening["ingress"] ?? [];
+  const api = first.listening["admin"] ?? [];
+  context.ready({ listening: [...smtp, ...api] });
+  console.log(welcome({
+    smtp,
+    api,
+    tokenFile: token.file,
+    sandbox: environment.databaseUrl === undefined,
+  }));
+}
+
+/** Ends the start if an address is taken. */
+async function checkPorts({ environment }: ProcessContext): Promise<void> {
+  const wanted = environment.smtpListen.map(({ host, port }) => ({
+    variable: "POSTERN_SMTP_LISTEN",
+    host,
+    port,
+  }));
+  const admin = { variable: "POSTERN_ADMIN_LISTEN", ...environment.adminListen };
+  for (const address of [...wanted, admin]) {
+    const problem = await portProblem(address);
+    if (problem !== undefined) throw new StartError(problem);
+  }
+}
+
+/** Starts the embedded Postgres, to be stopped last; answers its address. */
+async function embeddedDatabase({ environment, log, onStop }: ProcessContext): Promise<string> {
+  const { lockDataDir, startPostgres } = await import("@postern/postgres");
+  const dataDir = isAbsolute(environment.dataDir)
+    ? environment.dataDir
+    : join(Deno.cwd(), environment.dataDir);
+  const lock = lockDataDir(dataDir);
+  if (!lock.ok) throw new StartError(lock.problem);
+  onStop(() => lock.release());
+  const postgres = await startPostgres({ dataDir, log });
+  if (!postgres.ok) throw new StartError(postgres.problem);
+  onStop(() => postgres.stop());
+  return postgres.url;
+}
+
+/** Brings the tables up to date; a database that cannot be reached is an expected failure. */
+async function prepare(databaseUrl: string, embedded: boolean): Promise<void> {
+  try {
+    await migrate(databaseUrl);
+    if (embedded) await seedSandbox(databaseUrl);
+  } catch (error) {
+    if (!(error instanceof Error)) throw error;
+    const reason = error.message === ""
+      ? String((error as { code?: unknown }).code)
+      : error.message;
+    throw new StartError(`the database could not be prepared: ${reason}`, { cause: error });
+  }
+}

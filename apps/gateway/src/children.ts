@@ -1,0 +1,39 @@
+/**
+ * The three processes behind the gateway and the least that each may do. They share only the
+ * database; none may write a file or start a program.
+ */
+import { fileURLToPath } from "node:url";
+import type { Environment } from "@postern/process";
+import type { ChildSpec } from "./supervisor.ts";
+
+const root = fileURLToPath(new URL("../../../", import.meta.url));
+const CODE = [`${root}node_modules`, `${root}packages`, `${root}apps`];
+const NAME_RESOLUTION = ["/etc/resolv.conf", "/etc/hosts"];
+
+/** The table of children. */
+export function gatewayChildren(environment: Environment): ChildSpec[] {
+  const { dataDir, tls } = environment;
+  const certificates = tls === undefined ? [dataDir] : [dataDir, tls.certFile, tls.keyFile];
+  return [
+    child("ingress", [...CODE, ...certificates]),
+    child("admin", CODE),
+    child("worker", [...CODE, ...NAME_RESOLUTION, ...certificates]),
+  ];
+}
+
+function child(name: string, readable: readonly string[]): ChildSpec {
+  // Deno splits the list at commas; a comma in a path is written twice.
+  const read = readable.map((path) => path.replaceAll(",", ",,")).join(",");
+  return {
+    name,
+    args: [
+      "run",
+      "--no-prompt",
+      "--allow-net",
+      "--allow-env",
+      "--allow-sys=hostname,uid,osRelease,cpus",
+      `--allow-read=${read}`,
+      `${root}apps/${name}/src/main.ts`,
+    ],
+  };
+}

@@ -1,0 +1,267 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { createTestDatabase, type TestDatabase } from "../../../tests/database.ts";
+import {
+  type AcceptedMessage,
+  type Database,
+  type DeliveryOutcome,
+  newQueueId,
+  openConfiguration,
+  openDatabase,
+  openMessages,
+  openQueue,
+  openSpool,
+  PIECE_BYTES,
+  registerProcess,
+  removeDeadProcesses,
+  removeProcess,
+} from "./index.ts";
+
+let created: TestDatabase;
+let database: Database;
+
+beforeAll(async () => {
+  created = await createTestDatabase();
+  database = openDatabase(created.url, { applicationName: "store test" });
+});
+
+afterAll(async () => {
+  await database.close();
+  await created.drop();
+});
+
+const claimAll = { limit: 1000, perDestination: 1000, except: [] };
+
+function message(changes: Partial<AcceptedMessage> = {}): Omit<AcceptedMessage, "id" | "size"> {
+  return {
+    receivedAt: new Date(),
+    reversePath: "sender@example.org",
+    parameters: {},
+    session: { helo: "client.test" },
+    messageId: "1@example.org",
+    configurationVersion: 1,
+    recipients: [to("a@one.test", "internal"), to("b@one.test", "internal"), to("c@two.test")],
+    ...changes,
+  };
+}
+
+function to(forwardPath: string, relay = "default") {
+  const nextHop = relay === "default" ? forwardPath.slice(forwardPath.indexOf("@") + 1) : "";
+  return { forwardPath, parameters: {}, destination: { relay, nextHop }, decision: { relay } };
+}
+
+async function accept(content: Uint8Array, changes: Partial<AcceptedMessage> = {}) {
+  const id = newQueueId();
+  const incoming = openSpool(database).receive(id);
+  await incoming.add(content);
+  await incoming.commit(message(changes));
+  return id;
+}
+
+const register = () => registerProcess(database, { kind: "worker", host: "here", pid: 1 });
+
+describe("the spool and the queue", () => {
+  test("a message is claimed once per destination, with its recipients and its bytes", async () => {
+    const content = new Uint8Array([0, 255, 13, 10, 46, 128]);
+    const id = await accept(content);
+    const worker = await register();
+    const queue = openQueue(database);
+
+    const claimed = await queue.claim({ workerId: worker, ...claimAll });
+    const mine = claimed.filter(({ messageId }) => messageId === id)
+      .sort((a, b) => a.destination.relay.localeCompare(b.destination.relay));
+    expect(mine.map(({ destination, recipients }) => [
+      destination,
+      recipients.map(({ ordinal, forwardPath }) => [ordinal, forwardPath]),
+    ])).toEqual([
+      [{ relay: "default", nextHop: "two.test" }, [[2, "c@two.test"]]],
+      [{ relay: "internal", nextHop: "" }, [[0, "a@one.test"], [1, "b@one.test"]]],
+    ]);
+    expect(new Uint8Array(mine[0]!.content!)).toEqual(content);
+    expect(mine[0]?.receivedAt).toBeInstanceOf(Date);
+
+    const other = await register();
+    expect(await queue.claim({ workerId: other, ...claimAll })).toEqual([]);
+    await removeProcess(database, worker);
+    expect((await queue.claim({ workerId: other, ...claimAll })).length).toBe(2);
+    await removeProcess(database, other);
+  });
+
+  test("content of any size comes back byte for byte", async () => {
+    for (const size of [0, PIECE_BYTES - 1, PIECE_BYTES, PIECE_BYTES + 1, 5 * PIECE_BYTES]) {
+      const content = Uint8Array.from({ length: size }, (_, index) => (index * 31) & 255);
+      const id = newQueueId();
+      const incoming = openSpool(database).receive(id);
+      for (let at = 0; at < size; at += 60_000) {
+        await incoming.add(content.subarray(at, at + 60_000));
+      }
+      await incoming.commit(message());
+      const pieces: Uint8Array[] = [];
+      for await (const piece of openQueue(database).readContent(id)) pieces.push(piece);
+      expect(new Uint8Array(await new Blob(pieces as Uint8Array<ArrayBuffer>[]).arrayBuffer()))
+        .toEqual(content);
+    }
+  });
+
+  test("messages of many sessions are committed together and none is mixed up", async () => {
+    const spool = openSpool(database);
+    const ids = await Promise.all(Array.from({ length: 300 }, async (_, index) => {
+      const id = newQueueId();
+      const incoming = spool.receive(id);
+      await incoming.add(new TextEncoder().encode(`content ${index}`));
+      await incoming.commit(message({ recipients: [to(`r${index}@many.test`)] }));
+      return id;
+    }));
+    const messages = openMessages(database);
+    for (const index of [0, 150, 299]) {
+      const { items } = await messages.find({ recipient: `R${index}@many.test`, limit: 5 });
+      expect(items.map(({ id }) => id)).toEqual([ids[index]]);
+      let text = "";
+      for await (const piece of (await messages.content(ids[index]!))!) {
+        text += new TextDecoder().decode(piece);
+      }
+      expect(text).toBe(`content ${index}`);
+    }
+  });
+
+  test("one message that cannot be stored does not take the others with it", async () => {
+    const spool = openSpool(database);
+    const attempts = ["good 1", "bad \u0000", "good 2"].map(async (messageId) => {
+      const incoming = spool.receive(newQueueId());
+      await incoming.commit(message({ messageId }));
+    });
+    const results = await Promise.allSettled(attempts);
+    expect(results.map(({ status }) => status)).toEqual(["fulfilled", "rejected", "fulfilled"]);
+  });
+});
+
+describe("outcomes", () => {
+  const outcomeOf = (
+    delivery: { messageId: string; destinationId: number },
+    changes: Partial<DeliveryOutcome>,
+  ): DeliveryOutcome => ({
+    messageId: delivery.messageId,
+    destinationId: delivery.destinationId,
+    at: new Date(),
+    recipients: [],
+    dueAt: undefined,
+    attempt: { host: "mx.test" },
+    ...changes,
+  });
+
+  test("some delivered, one deferred: only that one is claimed again, when it is due", async () => {
+    const id = await accept(new Uint8Array([1]), {
+      recipients: [to("a@partly.test"), to("b@partly.test")],
+    });
+    const worker = await register();
+    const queue = openQueue(database);
+    const claim = async () =>
+      (await queue.claim({ workerId: worker, ...claimAll })).find((one) => one.messageId === id);
+    const delivery = (await claim())!;
+    const refused = await queue.record(worker, [outcomeOf(delivery, {
+      recipients: [
+        { ordinal: 0, state: "delivered", reply: "250 2.0.0 ok" },
+        { ordinal: 1, state: "deferred", reply: "450 4.2.1 later" },
+      ],
+      dueAt: new Date(Date.now() - 1),
+    })]);
+    expect(refused).toBe(0);
+    const again = (await claim())!;
+    expect(again.attempts).toBe(1);
+    expect(again.recipients.map(({ ordinal }) => ordinal)).toEqual([1]);
+    await queue.record(worker, [outcomeOf(again, { dueAt: new Date(Date.now() + 60_000) })]);
+    expect(await claim()).toBeUndefined();
+
+    const detail = (await openMessages(database).get(id))!;
+    expect(detail.events.map(({ kind }) => kind)).toEqual([
+      "received",
+      "routed",
+      "routed",
+      "attempted",
+      "delivered",
+      "deferred",
+      "attempted",
+    ]);
+    await removeProcess(database, worker);
+  });
+
+  test("a worker that was taken for dead records nothing, and no report of it is sent", async () => {
+    const id = await accept(new Uint8Array([1]), { recipients: [to("a@fenced.test")] });
+    const queue = openQueue(database);
+    const dead = await register();
+    const delivery = (await queue.claim({ workerId: dead, ...claimAll }))
+      .find(({ messageId }) => messageId === id)!;
+    await database.sql`
+      update processes set seen_at = now() - interval '31 seconds' where id = ${dead}`;
+    expect((await removeDeadProcesses(database)).claims).toBeGreaterThan(0);
+
+    const live = await register();
+    const taken = (await queue.claim({ workerId: live, ...claimAll }))
+      .find(({ messageId }) => messageId === id);
+    expect(taken).toBeDefined();
+    const report = newQueueId();
+    const late = outcomeOf(delivery, {
+      recipients: [{ ordinal: 0, state: "bounced", reply: "550 5.1.1 no" }],
+      report: {
+        content: new Uint8Array([1]),
+        message: { ...message({ recipients: [to("x@y.test")] }), id: report, size: 1 },
+      },
+    });
+    expect(await queue.record(dead, [late])).toBe(1);
+    expect((await openMessages(database).get(id))?.recipients[0]?.state).toBe("queued");
+    expect(await openMessages(database).get(report)).toBeUndefined();
+
+    expect(await queue.record(live, [late])).toBe(0);
+    expect((await openMessages(database).get(id))?.recipients[0]?.state).toBe("bounced");
+    expect((await openMessages(database).get(report))?.recipients[0]?.state).toBe("queued");
+    await removeProcess(database, live);
+  });
+});
+
+describe("the configuration", () => {
+  const by = { author: "test" };
+
+  test("versions follow each other; references hold; a lost update is refused", async () => {
+    const store = openConfiguration(database);
+    const before = await store.currentVersion();
+    const capture = { kind: "capture" } as const;
+    expect(await store.apply([{ kind: "domains", name: "x.test", body: { relay: "none" } }], by))
+      .toMatchObject({ status: "dangling", references: [{ from: { pointer: "/relay" } }] });
+    expect(await store.currentVersion()).toBe(before);
+
+    expect(
+      await store.apply([
+        { kind: "domains", name: "x.test", body: { relay: "keep" } },
+        { kind: "relays", name: "keep", body: capture },
+      ], by),
+    ).toEqual({ status: "applied", version: before + 1, created: [true, true] });
+    expect(await store.apply([{ kind: "relays", name: "keep", body: null }], by))
+      .toMatchObject({ status: "inUse", references: [{ from: { name: "x.test" } }] });
+    expect(await store.apply([{ kind: "relays", name: "default", body: null }], by))
+      .toEqual({ status: "builtIn", name: "default" });
+    expect(
+      await store.apply([{ kind: "relays", name: "keep", body: capture, expected: before }], by),
+    ).toMatchObject({ status: "stale" });
+    expect(
+      await store.apply([
+        { kind: "domains", name: "x.test", body: null },
+        { kind: "relays", name: "keep", body: null },
+      ], by),
+    ).toMatchObject({ status: "applied", version: before + 2 });
+    expect((await store.load()).domains.has("x.test")).toBe(false);
+  });
+
+  test("of many at once each gets a version of its own", async () => {
+    const store = openConfiguration(database);
+    const outcomes = await Promise.all(
+      Array.from(
+        { length: 10 },
+        (_, index) =>
+          store.apply([{ kind: "relays", name: `r${index}`, body: { kind: "discard" } }], by),
+      ),
+    );
+    const versions = outcomes.map((outcome) => outcome.status === "applied" ? outcome.version : 0);
+    expect(new Set(versions).size).toBe(10);
+    expect((await store.list("relays", { limit: 3, after: "r4" })).map(({ name }) => name))
+      .toEqual(["r5", "r6", "r7"]);
+  });
+});

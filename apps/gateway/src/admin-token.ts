@@ -2,6 +2,7 @@
  * The bootstrap token of the REST API: generated once, kept in the data dir in a file that only
  * its owner can read. Knows nothing of the API that it opens.
  */
+import { Buffer } from "node:buffer";
 import { join } from "node:path";
 
 /** The token, and the file that holds it (undefined when the environment gave the token). */
@@ -21,7 +22,7 @@ export async function adminToken(given: string | undefined, dataDir: string): Pr
     if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
   const bytes = crypto.getRandomValues(new Uint8Array(32));
-  const token = bytes.toBase64({ alphabet: "base64url", omitPadding: true });
+  const token = Buffer.from(bytes).toString("base64url");
   await Deno.mkdir(dataDir, { recursive: true, mode: 0o700 });
   // Written beside and renamed: a crash leaves the whole file or none.
   const draft = `${file}.new`;

@@ -26,6 +26,7 @@
  * CONFIGURATION
  *   DATABASE_URL and the POSTERN_ variables, as in the README.
  */
+import process from "node:process";
 import { isAbsolute, join } from "node:path";
 import { type ProcessContext, runProcess, StartError } from "@postern/process";
 import { migrate, seedSandbox } from "@postern/store";
@@ -40,9 +41,8 @@ if (import.meta.main) await runProcess("gateway", start);
 async function start(context: ProcessContext): Promise<void> {
   const { environment, log, stopping } = context;
   await checkPorts(context);
-  // Before the lock: an adopted token file is no harm, a half-started database would be.
-  const token = await adminToken(environment.adminToken, environment.dataDir);
   const databaseUrl = environment.databaseUrl ?? await embeddedDatabase(context);
+  const token = await adminToken(environment.adminToken, environment.dataDir);
   await prepare(databaseUrl, environment.databaseUrl === undefined);
   if (stopping.aborted) return;
 
@@ -62,7 +62,7 @@ async function start(context: ProcessContext): Promise<void> {
   const smtp = first.listening["ingress"] ?? [];
   const api = first.listening["admin"] ?? [];
   context.ready({ listening: [...smtp, ...api] });
-  console.log(welcome({
+  process.stdout.write(welcome({
     smtp,
     api,
     tokenFile: token.file,

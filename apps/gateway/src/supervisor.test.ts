@@ -24,9 +24,15 @@ function child(name: string, behaviour: string) {
   return { name, args: ["run", "--no-prompt", ...access, script, file, behaviour] };
 }
 
+/** What the child has noted so far, over all its lives. */
 function notes(name: string): string[] {
-  return Deno.readTextFileSync(`${folder}/${name}`).trim().split("\n")
-    .map((line) => line.split(" ")[1] ?? "");
+  try {
+    const lines = Deno.readTextFileSync(`${folder}/${name}`).trim().split("\n");
+    return lines.map((line) => line.split(" ")[1] ?? "");
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return [];
+    throw error;
+  }
 }
 
 /** A log that keeps its lines and calls `heard` for each. */

@@ -7,7 +7,8 @@ import type { Environment } from "@postern/process";
 import type { ChildSpec } from "./supervisor.ts";
 
 const root = fileURLToPath(new URL("../../../", import.meta.url));
-const CODE = [`${root}node_modules`, `${root}packages`, `${root}apps`];
+/** Some npm packages read data files of their own. */
+const PACKAGES = `${root}node_modules`;
 const NAME_RESOLUTION = ["/etc/resolv.conf", "/etc/hosts"];
 
 /** The table of children. */
@@ -15,9 +16,9 @@ export function gatewayChildren(environment: Environment): ChildSpec[] {
   const { dataDir, tls } = environment;
   const certificates = tls === undefined ? [dataDir] : [dataDir, tls.certFile, tls.keyFile];
   return [
-    child("ingress", [...CODE, ...certificates]),
-    child("admin", CODE),
-    child("worker", [...CODE, ...NAME_RESOLUTION, ...certificates]),
+    child("ingress", [PACKAGES, ...certificates]),
+    child("admin", [PACKAGES, `${root}apps/admin`]),
+    child("worker", [PACKAGES, ...NAME_RESOLUTION, ...certificates]),
   ];
 }
 
@@ -31,7 +32,7 @@ function child(name: string, readable: readonly string[]): ChildSpec {
       "--no-prompt",
       "--allow-net",
       "--allow-env",
-      "--allow-sys=hostname,uid,osRelease,cpus",
+      "--allow-sys=hostname",
       `--allow-read=${read}`,
       `${root}apps/${name}/src/main.ts`,
     ],

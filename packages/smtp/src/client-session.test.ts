@@ -60,6 +60,17 @@ describe("mistakes of the caller", () => {
     expect(() => new ClientSession({ ehloName: "x", credentials })).toThrow(RangeError);
   });
 
+  test.each(
+    [
+      { kind: "password", user: "u\0", password: "p", nonce: "rOprNGfwEbeRWgbNEkqO" },
+      { kind: "password", user: "u", password: "p\0", nonce: "rOprNGfwEbeRWgbNEkqO" },
+      { kind: "token", user: "u\x01", token: "t" },
+      { kind: "token", user: "u", token: "a b" },
+    ] as const,
+  )("%j cannot be said in AUTH", (credentials) => {
+    expect(() => new ClientSession({ ehloName: "x", credentials })).toThrow(RangeError);
+  });
+
   test("content that nobody asked for is ignored", () => {
     const session = opened([]);
     expect(session.content(encoder.encode("x"))).toBe(false);

@@ -336,9 +336,16 @@ function listens(failure: SessionFailure): boolean {
 
 function checkOptions({ credentials, ehloName }: ClientSessionOptions): void {
   if (!/^[\x21-\x7e]+$/.test(ehloName)) throw new RangeError("ehloName is not a name");
-  if (credentials?.kind === "password" && !/^[\x21-\x2b\x2d-\x7e]{18,}$/.test(credentials.nonce)) {
+  if (credentials === undefined) return;
+  // NUL separates the fields of PLAIN, 1 those of OAUTHBEARER and XOAUTH2.
+  for (const [name, value] of Object.entries(credentials)) {
+    if (typeof value === "string" && (value.includes("\0") || value.includes("\x01"))) {
+      throw new RangeError(`credentials.${name} holds a control character`);
+    }
+  }
+  if (credentials.kind === "token") {
+    if (!/^[\x21-\x7e]+$/.test(credentials.token)) throw new RangeError("credentials.token");
+  } else if (!/^[\x21-\x2b\x2d-\x7e]{18,}$/.test(credentials.nonce)) {
     throw new RangeError("credentials.nonce is not 18 or more printable characters");
   }
-  const said = credentials?.kind === "token" ? credentials.token : "";
-  if (said !== "" && !/^[\x21-\x7e]+$/.test(said)) throw new RangeError("credentials.token");
 }

@@ -176,7 +176,9 @@ export function enhancedCodeOf(outcome: RecipientOutcome): EnhancedCode {
 
 /**
  * What a failed session means for a recipient not yet decided. A refused AUTH or STARTTLS is
- * transient whatever its class: it is about our configuration, not about the message.
+ * transient whatever its class: it is about our configuration, not about the message. A permanent
+ * refusal by the greeting or to EHLO is about this host: try the others before returning the mail
+ * (RFC 5321 §5.1).
  */
 export function statusOfFailure(failure: SessionFailure): RecipientStatus {
   switch (failure.kind) {

@@ -35,7 +35,7 @@ export type ClientState = AwaitingState | RestingState;
 export type ReplyEvent = "positive" | "intermediate" | "transient" | "permanent" | "shutdown";
 
 /** `broken`: no reply will come, because the connection, the patience or the syntax gave way. */
-export type ClientEvent = ReplyEvent | "broken";
+type ClientEvent = ReplyEvent | "broken";
 
 /** What happens. */
 export type Step =

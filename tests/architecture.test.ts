@@ -36,9 +36,13 @@ const SOCKET_CALL = /\bDeno\.(listen\w*|connect\w*|serve|startTls)\b/;
 /** What of node:net opens nothing. */
 const ADDRESS_TESTS = ["isIP", "isIPv4", "isIPv6"];
 
-/** What is not handed in, and so makes a function answer differently from one time to the next. */
-const IMPURE =
-  /\b(Deno|process)\.|\b(setTimeout|setInterval|fetch)\(|\bDate\.now\(|\bnew Date\(\)|\bMath\.random\(/;
+/** What is not handed in, and so answers differently from one time to the next; and waiting. */
+const IMPURE = new RegExp([
+  "\\b(Deno|process)\\.",
+  "\\b(setTimeout|setInterval|queueMicrotask|fetch)\\(",
+  "\\bDate\\.now\\(|\\bnew Date\\(\\)|\\bMath\\.random\\(",
+  "\\b(async|await|Promise)\\b",
+].join("|"));
 
 const LONGEST_FILE = 400;
 
@@ -232,7 +236,7 @@ describe("purity", () => {
       ).toEqual([]);
     });
 
-    test(`${folder} has no clock, no timer, no chance, no process`, () => {
+    test(`${folder} has no clock, no timer, no chance, no promise`, () => {
       expect(own.flatMap(({ path, code }) => {
         const found = IMPURE.exec(code);
         return found === null ? [] : [`${path} uses ${found[0]}`];

@@ -211,10 +211,8 @@ export class ClientSession {
       case "answerChallenge":
       case "tryNextMechanism":
         return opening[step](reply);
-      case "mailAccepted":
       case "contentInvited":
       case "chunkTaken":
-      case "loneDotAnswered":
         return this.#delivery![step]();
       case "mailRefused":
       case "dataRefused":
@@ -237,6 +235,7 @@ export class ClientSession {
         return this.#fail({ kind: "unexpectedReply", command, reply });
       case "finish":
         return this.#close();
+      case "goOn":
       case "break":
       case "ignore":
         return;

@@ -102,8 +102,6 @@ export class Delivery {
     return false;
   }
 
-  mailAccepted(): void {}
-
   mailRefused(reply: Reply): void {
     this.#refused = true;
     for (const index of this.#plan.offered) this.#decide(index, reply, "MAIL");
@@ -137,8 +135,6 @@ export class Delivery {
   dataRefused(reply: Reply): void {
     this.#decideAll(reply, "DATA");
   }
-
-  loneDotAnswered(): void {}
 
   /** Takes content; returns whether more is wanted now. */
   content(chunk: Uint8Array): boolean {

@@ -50,7 +50,7 @@ export type Step =
   | "authenticated"
   | "tryNextMechanism"
   // A transaction.
-  | "mailAccepted"
+  | "goOn"
   | "mailRefused"
   | "recipientAccepted"
   | "recipientRefused"
@@ -60,7 +60,6 @@ export type Step =
   | "chunkRefused"
   | "contentRefused"
   | "verdict"
-  | "loneDotAnswered"
   // The session.
   | "becomeReady"
   | "refuse"
@@ -92,13 +91,13 @@ export const transitions: { readonly [state in ClientState]: ReturnType<typeof r
   auth:         row("authenticated",       "answerChallenge", "refuse",           "tryNextMechanism"),
   proof:        row("unexpected",          "unexpected",      "unexpected",       "unexpected"),
   ready:        row("unexpected",          "unexpected",      "unexpected",       "unexpected"),
-  mail:         row("mailAccepted",        "unexpected",      "mailRefused",      "mailRefused"),
+  mail:         row("goOn",                "unexpected",      "mailRefused",      "mailRefused"),
   rcpt:         row("recipientAccepted",   "unexpected",      "recipientRefused", "recipientRefused"),
   data:         row("unexpected",          "contentInvited",  "dataRefused",      "dataRefused"),
   content:      row("unexpected",          "unexpected",      "contentRefused",   "contentRefused"),
   chunk:        row("chunkTaken",          "unexpected",      "chunkRefused",     "chunkRefused"),
   endOfContent: row("verdict",             "unexpected",      "verdict",          "verdict"),
-  loneDot:      row("loneDotAnswered",     "unexpected",      "loneDotAnswered",  "loneDotAnswered"),
+  loneDot:      row("goOn",                "unexpected",      "goOn",             "goOn"),
   reset:        row("becomeReady",         "unexpected",      "refuse",           "refuse"),
   quit:         row("finish",              "finish",          "finish",           "finish", "finish", "finish"),
   ended:        row("ignore",              "ignore",          "ignore",           "ignore", "ignore", "ignore"),

@@ -85,7 +85,7 @@ async function checkPorts({ environment }: ProcessContext): Promise<void> {
 }
 
 /** Starts the embedded Postgres, to be stopped last; answers its address. */
-async function embeddedDatabase({ environment, log, onStop }: ProcessContext): Promise<string> {
+async function embeddedDatabase({ environment, onStop }: ProcessContext): Promise<string> {
   const { lockDataDir, startPostgres } = await import("@postern/postgres");
   const dataDir = isAbsolute(environment.dataDir)
     ? environment.dataDir
@@ -93,7 +93,7 @@ async function embeddedDatabase({ environment, log, onStop }: ProcessContext): P
   const lock = lockDataDir(dataDir);
   if (!lock.ok) throw new StartError(lock.problem);
   onStop(() => lock.release());
-  const postgres = await startPostgres({ dataDir, log });
+  const postgres = await startPostgres({ dataDir });
   if (!postgres.ok) throw new StartError(postgres.problem);
   onStop(() => postgres.stop());
   return postgres.url;

@@ -1,0 +1,116 @@
+/**
+ * A whole gateway for a test file: a database of its own, the REST API, and as many ingresses and
+ * workers as wanted, all as real processes.
+ */
+import { createTestDatabase, type TestDatabase } from "../database.ts";
+import { eventually } from "./eventually.ts";
+import { Processes, type RunningProcess } from "./processes.ts";
+
+const TOKEN = "end-to-end";
+
+/** A message as the API shows it. */
+export interface ShownMessage {
+  readonly id: string;
+  readonly reversePath: string;
+  readonly size: number;
+  readonly recipients: readonly {
+    readonly forwardPath: string;
+    readonly state: string;
+    readonly lastReply: string | null;
+  }[];
+  readonly events: readonly {
+    readonly at: string;
+    readonly kind: string;
+    readonly recipient?: string;
+    readonly reply?: string;
+  }[];
+}
+
+/** Make one at the top of a test file; `start` belongs in beforeAll, `stop` in afterAll. */
+export class Gateway {
+  readonly processes = new Processes();
+  #database: TestDatabase | undefined;
+  #api = "";
+
+  /** Makes the database, starts the API and puts the configuration: `{"/v1/relays/a": {…}}`. */
+  async start(configuration: Readonly<Record<string, unknown>>): Promise<void> {
+    this.#database = await createTestDatabase();
+    const admin = await this.processes.start("admin", {
+      DATABASE_URL: this.databaseUrl,
+      POSTERN_ADMIN_LISTEN: "127.0.0.1:0",
+      POSTERN_ADMIN_TOKEN: TOKEN,
+    });
+    const [url] = admin.listening;
+    if (url === undefined) throw new Error("the API does not say where it listens");
+    this.#api = (url.includes("://") ? url : `http://${url}`).replace(/\/$/, "");
+    for (const [path, resource] of Object.entries(configuration)) await this.put(path, resource);
+  }
+
+  async stop(): Promise<void> {
+    await this.processes.stop();
+    await this.#database?.drop();
+  }
+
+  get databaseUrl(): string {
+    if (this.#database === undefined) throw new Error("the gateway is not started");
+    return this.#database.url;
+  }
+
+  startWorker(): Promise<RunningProcess> {
+    return this.processes.start("worker", { DATABASE_URL: this.databaseUrl });
+  }
+
+  /** Starts an ingress; answers it with its port. */
+  async startIngress(
+    listen = "smtp://127.0.0.1:0",
+  ): Promise<RunningProcess & { readonly port: number }> {
+    const ingress = await this.processes.start("ingress", {
+      DATABASE_URL: this.databaseUrl,
+      POSTERN_SMTP_LISTEN: listen,
+    });
+    return { ...ingress, port: Number(new URL(ingress.listening[0] ?? "").port) };
+  }
+
+  /** A request to the API. */
+  async request(method: string, path: string, body?: unknown): Promise<Response> {
+    return await fetch(`${this.#api}${path}`, {
+      method,
+      headers: { authorization: `Bearer ${TOKEN}`, "content-type": "application/json" },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
+  }
+
+  /** Puts a resource, which must succeed. */
+  async put(path: string, resource: unknown): Promise<void> {
+    const response = await this.request("PUT", path, resource);
+    const text = await response.text();
+    if (!response.ok) throw new Error(`PUT ${path}: ${response.status} ${text}`);
+  }
+
+  /** Reads what must be there, as JSON. */
+  async get<T>(path: string): Promise<T> {
+    const response = await this.request("GET", path);
+    if (response.ok) return await response.json() as T;
+    throw new Error(`GET ${path}: ${response.status} ${await response.text()}`);
+  }
+
+  /** The content of a message, byte by byte. */
+  async raw(id: string): Promise<Uint8Array> {
+    const response = await this.request("GET", `/v1/messages/${id}/raw`);
+    if (!response.ok) throw new Error(`raw ${id}: ${response.status} ${await response.text()}`);
+    return new Uint8Array(await response.arrayBuffer());
+  }
+
+  /** A message, as soon as each recipient has come to one of these states. */
+  async message(id: string, ...states: readonly string[]): Promise<ShownMessage> {
+    let last: ShownMessage | undefined;
+    try {
+      return await eventually(`message ${id} is ${states.join(" or ")}`, async () => {
+        last = await this.get<ShownMessage>(`/v1/messages/${id}`);
+        return last.recipients.every(({ state }) => states.includes(state)) && last;
+      });
+    } catch (error) {
+      throw new Error(`the message is ${JSON.stringify(last, undefined, 2)}`, { cause: error });
+    }
+  }
+}

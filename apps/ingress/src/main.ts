@@ -35,6 +35,9 @@ import {
 import type { Ingress } from "./gateway-state.ts";
 import { type OpenListener, openListener } from "./listener.ts";
 
+/** How often content is removed whose message never came. */
+const CLEAN_UP_MILLISECONDS = 3_600_000;
+
 await runProcess("ingress", async ({ environment, log, onStop, ready }) => {
   const database = openDatabase(requireDatabaseUrl(environment), {
     applicationName: "postern ingress",
@@ -67,6 +70,12 @@ await runProcess("ingress", async ({ environment, log, onStop, ready }) => {
   onStop(() => feed.stop());
 
   const host = machineName();
+  const cleaning = setInterval(() => {
+    spool.removeOrphans().catch((error) =>
+      log.warning("abandoned content not removed", { error: String(error) })
+    );
+  }, CLEAN_UP_MILLISECONDS);
+  onStop(() => clearInterval(cleaning));
   const listeners: OpenListener[] = [];
   const registration = await keepRegistered(database, {
     description: {

@@ -77,7 +77,7 @@ export class Claimer {
     for (const delivery of claimed) this.#lane(delivery.destinationId).add(delivery, workerId);
     if (claimed.length > 0) return 0;
     for (const [id, lane] of this.#lanes) {
-      if (lane.inHand === 0) this.#lanes.get(id)?.close() && this.#lanes.delete(id);
+      if (lane.isIdle) this.#lanes.delete(id);
     }
     if (except.length > 0) return POLL_MILLISECONDS;
     const due = await this.#delivering.queue.untilNextDue();

@@ -48,6 +48,11 @@ export class Lane {
     return this.#waiting.length + this.#active;
   }
 
+  /** Nothing to do and no session kept. */
+  get isIdle(): boolean {
+    return this.inHand === 0 && this.#idle.length === 0;
+  }
+
   add(delivery: ClaimedDelivery, workerId: number): void {
     this.#waiting.push({ delivery, workerId });
     if (this.#active < SESSIONS) {
@@ -157,7 +162,7 @@ export class Lane {
       // One host that may take it later is reason to wait, whatever the others say.
       if (answer?.status !== "later") answer = { status, reply: replyText(opened.reply) };
     }
-    return answer!;
+    return answer ?? { status: "later", reply: "451 4.4.4 No next hop has an address" };
   }
 
   async #record(

@@ -30,7 +30,8 @@ export function openDatabase(url: string, options: DatabaseOptions): Database {
     // A short, steady pause: mail waits in sessions while the database is away.
     backoff: () => 0.2,
     onnotice: () => {},
-    connection: { application_name: options.applicationName },
+    // A 250 is a promise: whatever the server's default, a commit here waits for the disk.
+    connection: { application_name: options.applicationName, synchronous_commit: "on" },
   };
   const sql = postgres(url, settings);
   const forDrizzle = postgres(url, settings);

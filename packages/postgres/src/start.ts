@@ -160,7 +160,10 @@ async function run(
   }).output();
   if (leavesServer) return { code: result.code, output: "" };
   const decoder = new TextDecoder();
-  return { code: result.code, output: decoder.decode(result.stdout) + decoder.decode(result.stderr) };
+  return {
+    code: result.code,
+    output: decoder.decode(result.stdout) + decoder.decode(result.stderr),
+  };
 }
 
 function freePort(): Promise<number> {

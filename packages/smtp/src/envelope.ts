@@ -50,9 +50,17 @@ export interface RcptParameters {
 
 /** One forward-path with its parameters. */
 export interface EnvelopeRecipient {
-  /** The mailbox as `local-part@domain` in the form RCPT takes between `<` and `>`. */
+  /**
+   * The mailbox as `local-part@domain` in the form RCPT takes between `<` and `>`; where source routes
+   * are honoured, with what remains of its route in front: `@relay.example:user@example.org`.
+   */
   readonly forwardPath: string;
   readonly parameters: RcptParameters;
+  /**
+   * The reverse-path for this recipient where it differs from the envelope's: mail that goes by a
+   * source route carries the way back in it (RFC 821 §3.6).
+   */
+  readonly reversePath?: string;
 }
 
 /** The envelope of one message. */

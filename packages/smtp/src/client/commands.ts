@@ -4,8 +4,8 @@
  * This file must not know whether the message may go without the others: that is `plan.ts`.
  */
 import type { Envelope, EnvelopeRecipient } from "../envelope.ts";
+import { encodeUtf8AddressXtext, encodeXtext } from "../xtext.ts";
 import type { Capabilities } from "./capabilities.ts";
-import { encodeXtext } from "./xtext-stand-in.ts";
 
 /** What of MAIL does not follow from envelope and capabilities alone. */
 export interface MailExtras {
@@ -55,7 +55,10 @@ export function rcptLine(
     const { notify, originalRecipient } = parameters;
     if (notify !== undefined) line += ` NOTIFY=${notify === "NEVER" ? notify : notify.join(",")}`;
     if (originalRecipient !== undefined) {
-      line += ` ORCPT=${originalRecipient.type};${encodeXtext(originalRecipient.address)}`;
+      const { address, type } = originalRecipient;
+      // RFC 6533 §3: an address in UTF-8 has an encoding of its own, which is ASCII.
+      const encode = type.toLowerCase() === "utf-8" ? encodeUtf8AddressXtext : encodeXtext;
+      line += ` ORCPT=${type};${encode(address)}`;
     }
   }
   return `${line}\r\n`;

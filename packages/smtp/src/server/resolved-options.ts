@@ -1,0 +1,86 @@
+/**
+ * The options of a session with every default filled in.
+ *
+ * This file must not know the session's states.
+ */
+import {
+  defaultServerExtensions,
+  defaultServerLimits,
+  type ServerAuth,
+  type ServerExtensions,
+  type ServerLimits,
+  type ServerSessionOptions,
+  type ServerTrust,
+  type TlsInformation,
+} from "./options.ts";
+
+/** {@link ServerSessionOptions} without gaps. */
+export interface ResolvedOptions {
+  readonly hostname: string;
+  readonly localNames: readonly string[];
+  readonly banner: string;
+  readonly flavour: "smtp" | "submission" | "lmtp";
+  readonly tls: "unavailable" | "available" | "active";
+  readonly tlsInformation: TlsInformation;
+  readonly tlsRequired: boolean;
+  readonly authRequired: boolean;
+  readonly auth: ServerAuth | undefined;
+  readonly extensions: ServerExtensions;
+  readonly trust: ServerTrust;
+  readonly limits: ServerLimits;
+  readonly lineEnds: "refuse" | "normalise";
+  readonly sourceRoutes: "strip" | "honour" | "refuse";
+  readonly proxy: boolean;
+  readonly tarpit: { readonly afterErrors: number; readonly seconds: number };
+}
+
+const noTrust: ServerTrust = {
+  vrfy: false,
+  expn: false,
+  etrn: false,
+  xclient: false,
+  xforward: false,
+  authParameter: false,
+};
+
+/** Fills in the defaults. */
+export function resolveOptions(options: ServerSessionOptions): ResolvedOptions {
+  const flavour = options.flavour ?? "smtp";
+  return {
+    hostname: options.hostname,
+    localNames: (options.localNames ?? [options.hostname]).map((name) => name.toLowerCase()),
+    banner: options.banner ?? "",
+    flavour,
+    tls: options.tls ?? "unavailable",
+    tlsInformation: options.tlsInformation ?? {},
+    tlsRequired: options.tlsRequired ?? false,
+    authRequired: options.authRequired ?? flavour === "submission",
+    auth: options.auth,
+    extensions: { ...defaultServerExtensions, ...options.extensions },
+    trust: { ...noTrust, ...options.trust },
+    limits: { ...defaultServerLimits, ...options.limits },
+    lineEnds: options.lineEnds ?? "refuse",
+    sourceRoutes: options.sourceRoutes ?? "strip",
+    proxy: options.proxy ?? false,
+    tarpit: options.tarpit ?? { afterErrors: 10, seconds: 1 },
+  };
+}
+
+/** Lays changes over resolved options; what is in a group (trust, limits…) changes one by one. */
+export function changeOptions(
+  options: ResolvedOptions,
+  changes: Partial<ServerSessionOptions>,
+): ResolvedOptions {
+  const { extensions, trust, limits, localNames, ...rest } = changes;
+  const given = Object.fromEntries(
+    Object.entries(rest).filter(([, value]) => value !== undefined),
+  ) as Partial<ResolvedOptions>;
+  return {
+    ...options,
+    ...given,
+    localNames: localNames?.map((name) => name.toLowerCase()) ?? options.localNames,
+    extensions: { ...options.extensions, ...extensions },
+    trust: { ...options.trust, ...trust },
+    limits: { ...options.limits, ...limits },
+  };
+}

@@ -150,7 +150,7 @@ describe("swaks", () => {
       "--body",
       "Hello",
     );
-    expect(sent.stdout).toMatch(/<-  250 2\.0\.0 /);
+    expect(sent.stdout).toMatch(/<- +250 2\.0\.0 /);
     expect(sent.code).toBe(0);
     expect(subjectOf((await takenFor("swaks@relay.test")).content)).toBe("by swaks");
   });
@@ -206,7 +206,7 @@ describe("the way of a message", () => {
     const message = await gateway.message(id, "delivered");
     const taken = nextHop.acceptedFor("Traced@relay.test");
     expect(taken).toHaveLength(1);
-    const order = nextHop.seen.indexOf(taken[0]!) + 1;
+
     const nextHopSaid = expect.stringMatching(/^250 2\.0\.0 Taken as \d+$/);
     expect(message).toMatchObject({
       id,
@@ -221,7 +221,6 @@ describe("the way of a message", () => {
     ]);
     expect(message.events[2]).toMatchObject({ host: "127.0.0.1", port: nextHop.port });
     expect(message.events[3]).toMatchObject({ recipient: "Traced@relay.test", reply: nextHopSaid });
-    expect(order).toBeGreaterThan(0);
 
     for (
       const query of [

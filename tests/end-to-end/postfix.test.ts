@@ -24,7 +24,8 @@ class PrivatePostfix {
     const { folder } = this;
     await Deno.chmod(folder, 0o755);
     for (const part of ["etc", "spool", "data"]) await Deno.mkdir(`${folder}/${part}`);
-    await runPeer("python3", ["-c", `import shutil; shutil.chown("${folder}/data", "postfix")`]);
+    const owner = /^postfix:[^:]*:(\d+):(\d+):/m.exec(readFileSync("/etc/passwd", "utf8"));
+    await Deno.chown(`${folder}/data`, Number(owner?.[1]), Number(owner?.[2]));
     for (const name of readdirSync("/etc/postfix")) {
       const isMap = name === "dynamicmaps.cf" || name === "postfix-files";
       if (isMap) copyFileSync(`/etc/postfix/${name}`, `${folder}/etc/${name}`);

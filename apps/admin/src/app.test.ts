@@ -28,7 +28,12 @@ afterAll(async () => {
   expect(errors).toEqual([]);
 });
 
-async function ask(method: string, path: string, body?: unknown, headers: HeadersInit = {}) {
+async function ask(
+  method: string,
+  path: string,
+  body?: unknown,
+  headers: Record<string, string> = {},
+) {
   const response = await app.request(path, {
     method,
     headers: { Authorization: "Bearer secret", ...headers },

@@ -17,6 +17,12 @@ export interface OpenListener {
   stop(): Promise<void>;
 }
 
+/** This process in the books. */
+export interface Self {
+  readonly host: string;
+  readonly processId: number;
+}
+
 /** Sessions get so long to come to an end when the ingress stops. */
 const DRAIN_MILLISECONDS = 20_000;
 
@@ -25,12 +31,12 @@ export async function openListener(
   listener: SmtpListener,
   ingress: Ingress,
   database: Database,
-  host: string,
+  self: Self,
 ): Promise<OpenListener> {
   if (listener.kind !== "smtp") {
     throw new StartError(`${listener.url}: listeners of kind ${listener.kind} are not served yet`);
   }
-  if (listener.port !== 0) await guard(listener, database, host);
+  if (listener.port !== 0) await guard(listener, database, self);
   const connections = new Set<Connection>();
   const server = createServer({ allowHalfOpen: true }, (socket) => {
     const connection = serveConnection(socket, listener.url, ingress, () => {
@@ -57,14 +63,18 @@ export async function openListener(
 }
 
 /** Refuses a port that somebody else listens on. */
-async function guard(listener: SmtpListener, database: Database, host: string): Promise<void> {
+async function guard(listener: SmtpListener, database: Database, self: Self): Promise<void> {
   const probe = createServer();
   try {
     await listen(probe, { ...listener, reusePort: false });
     await new Promise<void>((resolve) => probe.close(() => resolve()));
   } catch (error) {
     if (!(error instanceof StartError) || error.cause !== "EADDRINUSE") throw error;
-    const siblings = await processesListening(database, { host, address: listener.url });
+    const siblings = await processesListening(database, {
+      host: self.host,
+      address: listener.url,
+      but: self.processId,
+    });
     if (siblings.length === 0) throw error;
   }
 }

@@ -88,8 +88,9 @@ await runProcess("ingress", async ({ environment, log, onStop, ready }) => {
     onError: (error) => log.warning("heartbeat failed", { error: String(error) }),
   });
   onStop(() => registration.stop());
+  const self = { host, processId: registration.id };
   for (const listener of environment.smtpListen) {
-    listeners.push(await openListener(listener, ingress!, database, host));
+    listeners.push(await openListener(listener, ingress!, database, self));
   }
   onStop(async () => void await Promise.all(listeners.map((listener) => listener.stop())));
   ready({ listening: listeners.map(({ url }) => url) });

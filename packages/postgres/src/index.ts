@@ -1,3 +1,3 @@
 /** The Postgres that a gateway brings along when it is given none. */
-export * from "./data-dir.ts";
-export * from "./start.ts";
+export { type DataDirLock, lockDataDir } from "./data-dir.ts";
+export { type PostgresOptions, type StartedPostgres, startPostgres } from "./start.ts";

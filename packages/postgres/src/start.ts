@@ -1,178 +1,152 @@
 /**
  * Starts, adopts and stops the embedded Postgres. It listens on loopback only, with a password that
- * is made once and kept beside the data, readable by its owner alone.
+ * is made once and kept beside the data, readable by its owner alone. At most one process at a time
+ * may start the Postgres of a data directory: `lockDataDir` sees to that.
  */
-import { randomBytes } from "node:crypto";
-import {
-  appendFileSync,
-  chmodSync,
-  chownSync,
-  existsSync,
-  mkdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
+import { chmodSync, existsSync, readFileSync, rmSync, statSync } from "node:fs";
 import { createServer } from "node:net";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { findBinaries } from "./binaries.ts";
-import { unwritable } from "./data-dir.ts";
-import { folderFor, type Owner, ownerOfPostgres } from "./owner.ts";
+import { type Cluster, makeCluster, passwordOf, rememberedPort, writeSettings } from "./cluster.ts";
+import { unusable } from "./data-dir.ts";
+import { makeFolder } from "./folders.ts";
+import { placeFor } from "./owner.ts";
+import { reasonIn, run } from "./run.ts";
 
 /** A running Postgres, or one sentence on why there is none. */
 export type StartedPostgres =
-  | { readonly ok: true; readonly url: string; readonly stop: () => Promise<void> }
+  | {
+    readonly ok: true;
+    /** The address of the database `postern`, with the superuser's password. */
+    readonly url: string;
+    /** Ends its connections and stops it; nothing is lost. */
+    readonly stop: () => Promise<void>;
+  }
   | { readonly ok: false; readonly problem: string };
 
 /** How to start it. */
 export interface PostgresOptions {
-  /** An absolute path; made if it is not there. */
+  /** Made if it is not there. */
   readonly dataDir: string;
   /** False gives up safety against power cuts for speed: for tests. Default true. */
   readonly durable?: boolean;
 }
 
-/** Settings for a mail queue on a small machine, written once when the cluster is made. */
-const settings = [
-  "listen_addresses = '127.0.0.1'",
-  "unix_socket_directories = ''",
-  "timezone = 'UTC'",
-  "log_timezone = 'UTC'",
-  "max_connections = 100",
-  "shared_buffers = 128MB",
-  "max_wal_size = 2GB",
-  "checkpoint_timeout = 15min",
-  "random_page_cost = 1.1",
-  "jit = off",
-];
-
-/** Starts the Postgres of a data directory, or adopts the one that runs there already. */
-export async function startPostgres(
-  { dataDir, durable = true }: PostgresOptions,
-): Promise<StartedPostgres> {
+/**
+ * Starts the Postgres of a data directory, or adopts the one that runs there already.
+ *
+ * @example
+ * const postgres = await startPostgres({ dataDir: "/var/lib/postern" });
+ * if (!postgres.ok) throw new Error(postgres.problem);
+ * await postgres.stop();
+ */
+export async function startPostgres(options: PostgresOptions): Promise<StartedPostgres> {
+  const dataDir = resolve(options.dataDir);
   try {
-    mkdirSync(dataDir, { recursive: true, mode: 0o755 });
-    const owner = ownerOfPostgres();
-    const folder = folderFor(dataDir, owner);
-    mkdirSync(folder, { recursive: true, mode: 0o755 });
-    const programs = findBinaries(folder);
+    makeFolder(dataDir);
+    const place = await placeFor(dataDir);
+    if (!place.ok) return place;
+    const { folder, owner } = place;
+    makeFolder(folder);
+    const made = existsSync(join(folder, "data"));
+    const major = made
+      ? readFileSync(join(folder, "data", "PG_VERSION"), "utf8").trim()
+      : undefined;
+    const programs = await findBinaries(folder, major);
     if (programs === undefined) {
-      const problem = "there is no Postgres for this platform: install one, or set DATABASE_URL";
+      const wanted = major === undefined ? "Postgres" : `Postgres ${major}`;
+      const problem = `there is no ${wanted} here: install it, or set DATABASE_URL`;
       return { ok: false, problem };
     }
-    return await startCluster({ folder, programs, owner, durable });
-  } catch (error) {
-    return { ok: false, problem: unwritable(dataDir, error) };
-  }
-}
-
-async function startCluster({ folder, programs, owner, durable }: {
-  readonly folder: string;
-  readonly programs: string;
-  readonly owner: Owner | undefined;
-  readonly durable: boolean;
-}): Promise<StartedPostgres> {
-  const data = join(folder, "data");
-  const log = join(folder, "log");
-  const control = (...args: string[]) =>
-    run(join(programs, "pg_ctl"), ["-D", data, ...args], owner);
-  const password = passwordIn(folder);
-  const urlAt = (port: number | string) =>
-    `postgres://postern:${password}@127.0.0.1:${port}/postgres`;
-
-  if (!existsSync(join(data, "PG_VERSION"))) {
-    const problem = await makeCluster({ data, folder, programs, owner, password, durable });
+    const cluster: Cluster = { folder, programs, owner, durable: options.durable ?? true };
+    const problem = made ? undefined : await makeCluster(cluster);
     if (problem !== undefined) return { ok: false, problem };
+    return await startCluster(cluster);
+  } catch (error) {
+    return { ok: false, problem: unusable(dataDir, error) };
   }
-  if (owner !== undefined && !existsSync(log)) {
-    writeFileSync(log, "");
-    chownSync(log, owner.uid, owner.gid);
+}
+
+async function startCluster(cluster: Cluster): Promise<StartedPostgres> {
+  const log = join(cluster.folder, "log");
+  let port = await freePort(rememberedPort(cluster));
+  for (const deadline = Date.now() + 30_000;;) {
+    const running = runningServer(cluster);
+    if (running?.ready === true) return started(cluster, running.port);
+    let said = "it did not come up within 30 s";
+    if (running === undefined) {
+      writeSettings(cluster, port);
+      const before = existsSync(log) ? statSync(log).size : 0;
+      const { code } = await control(cluster, "start", "-w", "-s", "-l", log);
+      if (code === 0) return started(cluster, port);
+      said = existsSync(log) ? readFileSync(log).subarray(before).toString("utf8") : "";
+      // After a kill -9 of the server its last children take a moment to notice.
+      const passes = /still in use|postmaster\.pid" already exists|shutting down/.test(said);
+      const taken = /Address already in use/.test(said);
+      if (taken) port = await freePort(undefined);
+      if (!passes && !taken) {
+        return { ok: false, problem: `Postgres did not start: ${reasonIn(said)} (see ${log})` };
+      }
+    }
+    if (Date.now() > deadline) {
+      return { ok: false, problem: `Postgres did not start: ${reasonIn(said)} (see ${log})` };
+    }
+    await new Promise((wake) => setTimeout(wake, 50));
   }
+}
+
+function started(cluster: Cluster, port: number): StartedPostgres {
+  chmodSync(join(cluster.folder, "log"), 0o600);
   const stop = async () => {
-    const { code, output } = await control("-m", "fast", "-w", "stop");
-    if (code !== 0) throw new Error(`Postgres did not stop: ${output}`);
+    if (runningServer(cluster) === undefined) return;
+    const { code, output } = await control(cluster, "stop", "-m", "fast", "-w");
+    if (code !== 0 && runningServer(cluster) !== undefined) {
+      throw new Error(`Postgres did not stop: ${reasonIn(output)}`);
+    }
   };
-  if ((await control("status")).code === 0) {
-    const port = readFileSync(join(data, "postmaster.pid"), "utf8").split("\n")[3] ?? "";
-    return { ok: true, url: urlAt(port), stop };
-  }
-  const port = await freePort();
-  const { code } = await control("-w", "-s", "-l", log, "-o", `-p ${port}`, "start");
-  if (code !== 0) return { ok: false, problem: `Postgres did not start: ${log} says why` };
-  return { ok: true, url: urlAt(port), stop };
+  const url = `postgres://postern:${passwordOf(cluster)}@127.0.0.1:${port}/postern`;
+  return { ok: true, url, stop };
 }
 
-/** Makes the cluster in a fresh folder; answers a sentence when that failed. */
-async function makeCluster({ data, folder, programs, owner, password, durable }: {
-  readonly data: string;
-  readonly folder: string;
-  readonly programs: string;
-  readonly owner: Owner | undefined;
-  readonly password: string;
-  readonly durable: boolean;
-}): Promise<string | undefined> {
-  rmSync(data, { recursive: true, force: true });
-  mkdirSync(data, { mode: 0o700 });
-  const passwordFile = join(folder, "password.initdb");
-  writeFileSync(passwordFile, password, { mode: 0o600 });
-  if (owner !== undefined) {
-    chownSync(data, owner.uid, owner.gid);
-    chownSync(passwordFile, owner.uid, owner.gid);
-  }
-  const { code, output } = await run(join(programs, "initdb"), [
-    ...["-D", data, "-U", "postern", "-A", "scram-sha-256", `--pwfile=${passwordFile}`],
-    ...["-E", "UTF8", "--no-locale", ...(durable ? [] : ["--no-sync"])],
-  ], owner);
-  rmSync(passwordFile, { force: true });
-  if (code !== 0) {
-    rmSync(data, { recursive: true, force: true });
-    return `the embedded Postgres could not be set up: ${output.trim().split("\n").at(-1)}`;
-  }
-  const lines = [...settings, ...(durable ? [] : ["fsync = off", "full_page_writes = off"])];
-  appendFileSync(join(data, "postgresql.conf"), `\n# Postern\n${lines.join("\n")}\n`);
-  return undefined;
+function control({ folder, programs, owner }: Cluster, action: string, ...args: string[]) {
+  const all = [action, "-D", join(folder, "data"), ...args];
+  return run(join(programs, "pg_ctl"), all, { owner, leavesServer: action === "start" });
 }
 
-/** The superuser's password, made once. */
-function passwordIn(folder: string): string {
-  const file = join(folder, "password");
-  if (!existsSync(file)) {
-    writeFileSync(file, randomBytes(24).toString("base64url"), { mode: 0o600 });
-    chmodSync(file, 0o600);
+/**
+ * The server that runs on the cluster, from its postmaster.pid: line 1 is its pid, line 4 its port,
+ * line 8 its state. A file whose pid went to some other program, as in a container that began anew,
+ * is removed: Postgres itself would not start beside it.
+ */
+function runningServer({ folder }: Cluster): { port: number; ready: boolean } | undefined {
+  const file = join(folder, "data", "postmaster.pid");
+  if (!existsSync(file)) return undefined;
+  const lines = readFileSync(file, "utf8").split("\n");
+  const pid = Math.abs(Number(lines[0]));
+  try {
+    process.kill(pid, 0);
+  } catch (error) {
+    if ((error as { code?: string }).code !== "EPERM") return undefined;
   }
-  return readFileSync(file, "utf8").trim();
+  const commandLine = `/proc/${pid}/cmdline`;
+  if (existsSync(commandLine) && !/postgres|postmaster/.test(readFileSync(commandLine, "utf8"))) {
+    rmSync(file, { force: true });
+    return undefined;
+  }
+  return { port: Number(lines[3]), ready: lines[7]?.trim() === "ready" };
 }
 
-/** Runs a program to its end; its output goes nowhere once it left a server behind. */
-async function run(
-  program: string,
-  args: readonly string[],
-  owner: Owner | undefined,
-): Promise<{ readonly code: number; readonly output: string }> {
-  const leavesServer = args.includes("start");
-  const result = await new Deno.Command(program, {
-    args: [...args],
-    cwd: "/",
-    ...(owner ?? {}),
-    stdin: "null",
-    stdout: leavesServer ? "null" : "piped",
-    stderr: leavesServer ? "null" : "piped",
-  }).output();
-  if (leavesServer) return { code: result.code, output: "" };
-  const decoder = new TextDecoder();
-  return {
-    code: result.code,
-    output: decoder.decode(result.stdout) + decoder.decode(result.stderr),
-  };
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
+/** A port of loopback that is free: the wanted one if it can be had. */
+function freePort(wanted: number | undefined): Promise<number> {
+  return new Promise((found, failed) => {
     const server = createServer();
-    server.once("error", reject);
-    server.listen({ host: "127.0.0.1", port: 0 }, () => {
+    server.once("error", (error) => {
+      if (wanted === undefined) failed(error);
+      else freePort(undefined).then(found, failed);
+    });
+    server.listen({ host: "127.0.0.1", port: wanted ?? 0 }, () => {
       const address = server.address();
-      server.close(() => resolve(typeof address === "object" && address ? address.port : 0));
+      server.close(() => found(typeof address === "object" && address ? address.port : 0));
     });
   });
 }

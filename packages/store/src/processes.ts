@@ -61,14 +61,14 @@ export async function removeDeadProcesses(
   return { processes: Number(row?.processes), claims: Number(row?.claims) };
 }
 
-/** The live processes of a kind on this host that listen at an address. */
+/** The live processes, but for this one, that say they listen at an address of this host. */
 export async function processesListening(
   { sql }: Database,
-  { host, address }: { readonly host: string; readonly address: string },
+  { host, address, but }: { readonly host: string; readonly address: string; readonly but: number },
 ): Promise<number[]> {
   const rows = await sql`
     select pid from processes
-    where host = ${host} and ${address} = any(listening)
+    where host = ${host} and ${address} = any(listening) and id <> ${but}
       and seen_at >= now() - make_interval(secs => ${LEASE_SECONDS})`;
   return rows.map((row) => Number(row.pid));
 }

@@ -12,7 +12,6 @@ import { InputQueue } from "./input-queue.ts";
 import { nothingOffered, type Offer, offerOf } from "./offer.ts";
 import type { ResolvedOptions } from "./resolved-options.ts";
 import { ReplyBuffer } from "./reply-buffer.ts";
-import { replies } from "./replies.ts";
 import type { SaslExchange } from "./sasl.ts";
 import type { ServerState } from "./states.ts";
 import type { Transaction } from "./transaction.ts";
@@ -41,8 +40,12 @@ export class ServerCore {
   transaction: Transaction | undefined;
   content: ContentIntake | undefined;
   sasl: SaslExchange | undefined;
-  /** What to do once the BDAT chunk that is being read is over. */
+  /** Octets of a BDAT chunk that nobody takes, still to be drained. */
+  drainLeft = 0;
+  /** What to do once the BDAT chunk that is being read or drained is over. */
   afterChunk: (() => void) | undefined;
+  /** What came of a PROXY preamble so far. */
+  preamble: Uint8Array = new Uint8Array(0);
   stopping = false;
   inputOver = false;
 
@@ -85,9 +88,16 @@ export class ServerCore {
     if (answer?.code === 421) this.end();
   }
 
+  /** Tells the adapter, once, that the open transaction is dropped. */
+  discard(reason: ResetAction["reason"]): void {
+    if (this.transaction === undefined || this.transaction.discarded) return;
+    this.transaction.discarded = true;
+    this.actions.push({ type: "reset", reason });
+  }
+
   /** Drops the transaction, if there is one. */
   reset(reason: ResetAction["reason"]): void {
-    if (this.transaction !== undefined) this.actions.push({ type: "reset", reason });
+    this.discard(reason);
     this.forgetTransaction();
   }
 
@@ -114,10 +124,13 @@ export class ServerCore {
   /** Ends the session when what waits was sent. */
   end(): void {
     if (this.state === "closed") return;
+    // A question that was not handed out yet need not be asked any more.
+    if (this.question !== undefined && this.actions.at(-1) === this.question) this.actions.pop();
     this.question = undefined;
     this.resume = undefined;
     this.reset("ended");
     this.state = "closed";
+    this.drainLeft = 0;
     this.input.clear();
     this.lines.clear();
     this.actions.push({ type: "close" });
@@ -137,10 +150,5 @@ export class ServerCore {
       const text = `${options.hostname} ${protocol}${options.banner && ` ${options.banner}`}`;
       this.output.add(answer ?? reply(220, undefined, text));
     });
-  }
-
-  /** 421 and the end, when the server stops. */
-  stop(): void {
-    this.reply(replies.shutDown);
   }
 }

@@ -11,6 +11,10 @@ export interface ServerLimits {
   readonly commandLine: number;
   /** A line of an AUTH exchange (RFC 4954 §4.2 asks for 12,288). */
   readonly authLine: number;
+  /** A local part (RFC 5321 §4.5.3.1.1 asks for 64). */
+  readonly localPart: number;
+  /** A path with its brackets (RFC 5321 §4.5.3.1.3 asks for 256). */
+  readonly path: number;
   /** A line of content without its CRLF (RFC 5321 §4.5.3.1.6 asks for 998). */
   readonly contentLine: number;
   /** Content of one message; announced with SIZE. */
@@ -39,6 +43,8 @@ export interface ServerLimits {
 export const defaultServerLimits: ServerLimits = {
   commandLine: 2048,
   authLine: 12_290,
+  localPart: 64,
+  path: 256,
   contentLine: 998,
   messageSize: 52_428_800,
   recipients: 1000,

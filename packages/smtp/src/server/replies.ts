@@ -113,6 +113,9 @@ export const replies = {
   authLineTooLong: constant(500, "5.5.6", "Authentication exchange line too long"),
   bindingMismatch: constant(535, "5.7.8", "Channel binding does not match"),
 
+  notTrusted: constant(550, "5.7.0", "Not allowed for this client"),
+  noReverseRoute: constant(553, "5.1.7", "Source routes are not accepted"),
+  noForwardRoute: constant(553, "5.1.3", "Source routes are not accepted"),
   etrnDenied: constant(459, "4.7.1", "Not allowed for this client"),
   pipelinedBehindTls: constant(554, "5.5.1", "Nothing may follow STARTTLS before the handshake"),
   connectRefused: constant(554, "5.7.1", "No service for you here"),

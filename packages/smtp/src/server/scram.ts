@@ -175,7 +175,7 @@ function hmac(key: Uint8Array, data: Uint8Array): SaslStep {
 
 function parseFirst(text: string): First | undefined {
   const parts =
-    /^((?:n|y|p=([A-Za-z0-9.-]+)),(?:a=([^,]+))?,)(n=([^,]+),r=([!-+\--~]+)(?:,[A-Za-z]=[^,]*)*)$/
+    /^((?:n|y|p=([A-Za-z0-9.-]+)),(?:a=([^,]+))?,)(n=([^,]+),r=([!-+\--~]{1,256})(?:,[A-Za-z]=[^,]*)*)$/
       .exec(text);
   if (parts === null) return undefined;
   const user = decodeSaslName(parts[5]!);

@@ -8,6 +8,7 @@
 import type { Verb } from "../command.ts";
 import type { Reply } from "../reply.ts";
 import { replies } from "./replies.ts";
+import type { ServerTimeout } from "./timeouts.ts";
 
 /** A state in which the next thing is a command line. */
 export type CommandState =
@@ -134,4 +135,21 @@ export const order: { readonly [state in CommandState]: Row } = {
     NOOP: "run",
     QUIT: "run",
   },
+};
+
+/** The time-out that applies in each state while no question is open. */
+export const timeoutOf: { readonly [state in ServerState]: ServerTimeout } = {
+  start: "none",
+  proxy: "proxy",
+  refused: "command",
+  greeted: "command",
+  ready: "command",
+  mail: "command",
+  rcpt: "command",
+  chunking: "command",
+  failed: "command",
+  content: "data",
+  auth: "auth",
+  tls: "tls",
+  closed: "none",
 };

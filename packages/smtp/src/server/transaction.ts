@@ -11,6 +11,8 @@ import type { ForwardPath, ReversePath } from "../path-types.ts";
 export class Transaction {
   readonly reversePath: ReversePath;
   readonly parameters: MailParameters;
+  /** Whether the adapter was told that it is dropped. */
+  discarded = false;
   readonly #recipients: EnvelopeRecipient[] = [];
   readonly #domains = new Set<string>();
 

@@ -10,6 +10,9 @@ const root = fileURLToPath(new URL("../..", import.meta.url));
 /** How long a process may take to be ready, or to drain, in milliseconds. */
 const PATIENCE = 20_000;
 
+/** The last lines of each process are shown when a test fails. */
+const SHOWN_LINES = 40;
+
 /** What a child needs of our own environment; nothing else reaches it. */
 const INHERITED = ["PATH", "HOME", "DENO_DIR", "TMPDIR", "LANG"];
 
@@ -122,7 +125,11 @@ export class Processes {
     environment: Readonly<Record<string, string>>,
   ): Promise<RunningProcess> {
     const { child, logged, log } = spawn(name, environment);
-    this.#logs.push(() => `--- ${name} ${child.pid}\n${log()}`);
+    this.#logs.push(() => {
+      const lines = log().trimEnd().split("\n");
+      const left = Math.max(0, lines.length - SHOWN_LINES);
+      return [`--- ${name} ${child.pid}, ${left} lines before`, ...lines.slice(left)].join("\n");
+    });
     const listening = await within(readiness(child.stdout), PATIENCE);
     if (listening === undefined) {
       signal(child, "SIGKILL");

@@ -66,10 +66,3 @@ export function encodePunycode(label: string): string | undefined {
 function toDigit(value: number): string {
   return value < 26 ? String.fromCharCode(97 + value) : String.fromCharCode(22 + value);
 }
-
-function fromDigit(code: number): number | undefined {
-  if (code >= 97 && code <= 122) return code - 97;
-  if (code >= 65 && code <= 90) return code - 65;
-  if (code >= 48 && code <= 57) return code - 22;
-  return undefined;
-}

@@ -2,16 +2,18 @@
  * Client and server core wired back to back: any envelope and any content arrive byte for byte, by
  * DATA and by BDAT, with PIPELINING and without, however the bytes are cut.
  */
+import { createHash, createHmac, pbkdf2Sync } from "node:crypto";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type {
+  ClientCredentials,
   Envelope,
   EnvelopeRecipient,
   MailParameters,
   Notify,
   RcptParameters,
 } from "../src/index.ts";
-import { deliverAll, joined, type Sending } from "./back-to-back.wire.ts";
+import { deliverAll, joined, type Sending, type WireOptions } from "./back-to-back.wire.ts";
 
 const encoder = new TextEncoder();
 
@@ -175,6 +177,7 @@ describe.each([
           );
           const { outcomes, taken } = deliverAll([message], {
             client: { pipelining, preferChunking: chunking, pipelineDepth: 5 },
+            server: { limits: { errors: Infinity } },
             cut: cutter(pieces),
             refuse: (question) => {
               if (question.type !== "rcpt") return undefined;
@@ -239,6 +242,98 @@ describe("LMTP", () => {
       ["accepted", "accepted", "accepted"],
     );
   });
+});
+
+describe("AUTH", () => {
+  const bytes = (buffer: Uint8Array) => new Uint8Array(buffer);
+  const hmac = (key: Uint8Array, data: Uint8Array | string) =>
+    bytes(createHmac("sha256", key).update(data).digest());
+  const sha256 = (data: Uint8Array) => bytes(createHash("sha256").update(data).digest());
+  const salt = encoder.encode("a salt");
+  const iterations = 4096;
+  const keysOf = (password: string) => {
+    const salted = bytes(pbkdf2Sync(password, salt, iterations, 32, "sha256"));
+    return { clientKey: hmac(salted, "Client Key"), serverKey: hmac(salted, "Server Key") };
+  };
+  const scram: WireOptions["scram"] = {
+    proof: ({ authMessage, password }) => {
+      const { clientKey, serverKey } = keysOf(password);
+      const signature = hmac(sha256(clientKey), authMessage);
+      const clientProof = clientKey.map((byte, at) => byte ^ signature[at]!);
+      return { clientProof, serverSignature: hmac(serverKey, authMessage) };
+    },
+    verifier: () => {
+      const { clientKey, serverKey } = keysOf("right");
+      const nonce = "the+server+nonce+0123";
+      return { nonce, salt, iterations, storedKey: sha256(clientKey), serverKey };
+    },
+    digest: (question) =>
+      question.algorithm === "SHA-256" ? sha256(question.data) : hmac(question.key, question.data),
+  };
+  const nonce = "rOprNGfwEbeRWgbNEkqO";
+  const given = (mechanism: "SCRAM-SHA-256" | "PLAIN" | "LOGIN", password: string) => ({
+    kind: "password" as const,
+    user: "user@example.com",
+    password,
+    nonce,
+    mechanisms: [mechanism],
+  });
+  const token = (mechanism: "OAUTHBEARER" | "XOAUTH2") => ({
+    kind: "token" as const,
+    user: "user@example.com",
+    token: "t".repeat(700),
+    mechanisms: [mechanism],
+  });
+  const message = sending(
+    {
+      reversePath: "a@b.example",
+      parameters: { auth: "a+b@c.example" },
+      recipients: [{ forwardPath: "c@d.example", parameters: {} }],
+    },
+    encoder.encode("hi\r\n"),
+    9,
+    false,
+  );
+  const all = ["PLAIN", "LOGIN", "SCRAM-SHA-256", "OAUTHBEARER", "XOAUTH2"] as const;
+  const deliver = (credentials: ClientCredentials) =>
+    deliverAll([message], {
+      client: { credentials, tlsActive: {} },
+      server: {
+        flavour: "submission",
+        tls: "active",
+        auth: { mechanisms: all },
+        trust: { authParameter: true },
+      },
+      scram,
+      refuse: (question) => {
+        if (question.type !== "auth" || question.credentials.kind !== "password") return undefined;
+        return question.credentials.password === "right"
+          ? undefined
+          : { code: 535, enhanced: "5.7.8", lines: ["wrong"] };
+      },
+    });
+
+  test.each([
+    given("SCRAM-SHA-256", "right"),
+    given("PLAIN", "right"),
+    given("LOGIN", "right"),
+    token("OAUTHBEARER"),
+    token("XOAUTH2"),
+  ])("$mechanisms lets mail through", (credentials) => {
+    const { asked, failure, taken } = deliver(credentials);
+    expect(failure).toBeUndefined();
+    expect(asked).toContain("auth");
+    expect(taken[0]!.envelope.parameters.auth).toBe("a+b@c.example");
+  });
+
+  test.each([given("SCRAM-SHA-256", "wrong"), given("PLAIN", "wrong"), given("LOGIN", "wrong")])(
+    "$mechanisms with a wrong password lets nothing through",
+    (credentials) => {
+      const { failure, taken } = deliver(credentials);
+      expect(failure).toMatchObject({ kind: "refused", command: "AUTH", reply: { code: 535 } });
+      expect(taken).toEqual([]);
+    },
+  );
 });
 
 test("STARTTLS between them", () => {

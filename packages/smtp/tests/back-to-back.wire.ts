@@ -6,12 +6,17 @@ import {
   type ClientAction,
   ClientSession,
   type ClientSessionOptions,
+  type DigestQuestion,
   type Envelope,
   type Reply,
+  type ScramProof,
+  type ScramProofQuestion,
+  type ScramVerifier,
   type ServerAction,
   type ServerQuestion,
   ServerSession,
   type ServerSessionOptions,
+  type SessionFailure,
   type Transaction,
   type TransactionOutcome,
 } from "../src/index.ts";
@@ -36,13 +41,21 @@ export interface WireOptions {
   readonly cut?: (bytes: Uint8Array) => readonly Uint8Array[];
   /** A 4yz or 5yz reply to a question; `undefined` accepts it. */
   readonly refuse?: (question: ServerQuestion) => Reply | undefined;
+  /** What SCRAM asks of the adapters of both sides. */
+  readonly scram?: {
+    readonly proof: (question: ScramProofQuestion) => ScramProof;
+    readonly verifier: (user: string) => ScramVerifier;
+    readonly digest: (question: DigestQuestion) => Uint8Array;
+  };
 }
 
 export interface Delivered {
   readonly outcomes: readonly TransactionOutcome[];
   readonly taken: readonly Taken[];
-  /** All that the client said and the server said, in that order of travelling. */
-  readonly ended: boolean;
+  /** Why the session failed; absent when it ended by QUIT. */
+  readonly failure?: SessionFailure;
+  /** The questions that the server asked, by their type. */
+  readonly asked: readonly string[];
 }
 
 /** Delivers all messages over one session, then QUIT. */
@@ -58,6 +71,8 @@ export function deliverAll(sendings: readonly Sending[], options: WireOptions = 
   let verb: Taken["verb"] = "DATA";
   let content: Uint8Array[] = [];
   let ended = false;
+  let failure: SessionFailure | undefined;
+  const asked: string[] = [];
 
   const handIn = () => {
     while (pieces.length > 0) if (!client.content(pieces.shift()!)) return;
@@ -88,15 +103,18 @@ export function deliverAll(sendings: readonly Sending[], options: WireOptions = 
         outcomes.push(action.outcome);
         break;
       case "scramProof":
-        throw new Error("no cryptography here");
+        client.answerScram(options.scram!.proof(action));
+        break;
       case "close":
         ended = true;
+        failure = action.failure;
         server.inputEnded();
         break;
     }
   };
 
   const answer = (question: ServerQuestion) => {
+    asked.push(question.type);
     const reply = refuse(question);
     if (reply !== undefined) return server.refuse(reply);
     if (question.type === "data") {
@@ -106,7 +124,9 @@ export function deliverAll(sendings: readonly Sending[], options: WireOptions = 
     if (question.type === "message") {
       taken.push({ envelope: question.envelope, verb, content: joined(content) });
     }
-    server.accept();
+    if (question.type === "scram") server.answerScram(options.scram!.verifier(question.user));
+    else if (question.type === "digest") server.answerDigest(options.scram!.digest(question));
+    else server.accept();
   };
 
   const toClient: Uint8Array[] = [];
@@ -147,7 +167,7 @@ export function deliverAll(sendings: readonly Sending[], options: WireOptions = 
       client.disconnected();
     }
   }
-  return { outcomes, taken, ended };
+  return { outcomes, taken, asked, ...(failure === undefined ? {} : { failure }) };
 }
 
 export function joined(pieces: readonly Uint8Array[]): Uint8Array {

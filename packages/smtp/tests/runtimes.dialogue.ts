@@ -1,8 +1,10 @@
 /**
  * A dialogue that any runtime with ECMAScript, TextEncoder and TextDecoder can run: the client core
- * delivers one message to a scripted next hop. `runtimes.test.ts` runs it in Node, Deno and workerd.
+ * delivers one message to a scripted next hop, and another one to the server core.
+ * `runtimes.test.ts` runs it in Node, Deno and workerd.
  */
 import { ClientSession } from "../src/index.ts";
+import { deliverAll } from "./back-to-back.wire.ts";
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
@@ -48,5 +50,21 @@ export function dialogue(): string {
       }
     }
   }
-  return log;
+  return log + backToBack();
+}
+
+function backToBack(): string {
+  const content = [encoder.encode("Subject: x\r\n\r\n"), encoder.encode(".dot\r\n")];
+  const { outcomes, taken } = deliverAll([{
+    transaction: {
+      envelope: {
+        reversePath: "",
+        parameters: { ret: "HDRS" },
+        recipients: [{ forwardPath: "jürgen@d.example", parameters: { notify: ["FAILURE"] } }],
+      },
+    },
+    content,
+  }]);
+  const statuses = outcomes.flatMap(({ recipients }) => recipients.map(({ status }) => status));
+  return `${statuses} ${JSON.stringify(taken[0]?.envelope)} ${decoder.decode(taken[0]?.content)}`;
 }

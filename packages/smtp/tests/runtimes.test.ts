@@ -71,6 +71,7 @@ afterAll(() => Deno.remove(built, { recursive: true }));
 
 test("the dialogue is a dialogue", () => {
   expect(dialogue()).toContain("\r\n..dot\r\n.\r\n= outcome\r\nc@d.example accepted\r\n");
+  expect(dialogue()).toMatch(/accepted \{"reversePath":"".*"jürgen@d\.example".*\r\n\.dot\r\n$/s);
 });
 
 test("the package imports nothing", async () => {

@@ -19,6 +19,8 @@ export type StartedPostgres =
     readonly ok: true;
     /** The address of the database `postern`, with the superuser's password. */
     readonly url: string;
+    /** Whether the server is there; it takes a look at its pid file and at the process. */
+    readonly isRunning: () => boolean;
     /** Ends its connections and stops it; nothing is lost. */
     readonly stop: () => Promise<void>;
   }
@@ -105,7 +107,7 @@ function started(cluster: Cluster, port: number): StartedPostgres {
     }
   };
   const url = `postgres://postern:${passwordOf(cluster)}@127.0.0.1:${port}/postern`;
-  return { ok: true, url, stop };
+  return { ok: true, url, isRunning: () => runningServer(cluster) !== undefined, stop };
 }
 
 function control({ folder, programs, owner }: Cluster, action: string, ...args: string[]) {
@@ -128,12 +130,20 @@ function runningServer({ folder }: Cluster): { port: number; ready: boolean } | 
   } catch (error) {
     if ((error as { code?: string }).code !== "EPERM") return undefined;
   }
-  const commandLine = `/proc/${pid}/cmdline`;
-  if (existsSync(commandLine) && !/postgres|postmaster/.test(readFileSync(commandLine, "utf8"))) {
+  if (!mayBePostgres(pid)) {
     rmSync(file, { force: true });
     return undefined;
   }
   return { port: Number(lines[3]), ready: lines[7]?.trim() === "ready" };
+}
+
+/** Whether a process may be a Postgres; so it may where its command line cannot be read. */
+function mayBePostgres(pid: number): boolean {
+  try {
+    return /postgres|postmaster/.test(readFileSync(`/proc/${pid}/cmdline`, "utf8"));
+  } catch {
+    return true;
+  }
 }
 
 /** A port of loopback that is free: the wanted one if it can be had. */

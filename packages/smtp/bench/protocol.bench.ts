@@ -145,7 +145,7 @@ function deliver(): number {
   session.receive(encoder.encode("220 hop.example\r\n"));
   session.receive(encoder.encode("250-hop.example\r\n250-PIPELINING\r\n250 SIZE 9999999\r\n"));
   drain();
-  const transactions = 20_000;
+  const transactions = 50_000;
   for (let at = 0; at < transactions; at++) {
     session.deliver(transaction);
     drain();

@@ -82,7 +82,7 @@ export class ReplyParser {
       const length = (end === -1 ? this.#bytes.length : end + 1) - this.#at;
       if (length > this.#limits.line) return this.#fail("lineTooLong");
       if (end === -1) {
-        this.#bytes = this.#bytes.slice(this.#at);
+        this.#bytes = length === 0 ? nothing : this.#bytes.slice(this.#at);
         this.#at = 0;
         return undefined;
       }

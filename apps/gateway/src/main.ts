@@ -9,6 +9,7 @@
  *   Starts an embedded Postgres under the data dir (unless DATABASE_URL names one), brings its
  *   tables up to date, and starts ingress, admin and worker as processes of their own. One that
  *   dies is started again after 0.2 s, the pause doubling up to 10 s; 30 s of service reset it.
+ *   An embedded Postgres that dies is started again too, at the same port.
  *   When all serve, standard output gets their addresses and three commands to try.
  *
  *   On SIGTERM or SIGINT the processes drain, up to 30 s, and Postgres stops last. If this process
@@ -21,17 +22,20 @@
  *
  * DIAGNOSTICS
  *   Exit code 0 after a drain. Exit code 1, with one sentence on standard error, when a variable is
- *   wrong, a port is taken, the database cannot be reached, or a process fails at its first start.
+ *   wrong, the data dir cannot be used or another gateway uses it, a port is taken, the database
+ *   cannot be reached, or a process fails at its first start.
  *
  * CONFIGURATION
  *   DATABASE_URL and the POSTERN_ variables, as in the README.
  */
 import process from "node:process";
-import { isAbsolute, join } from "node:path";
+import { resolve } from "node:path";
+import { lockDataDir } from "@postern/postgres";
 import { type ProcessContext, runProcess, StartError } from "@postern/process";
 import { migrate, seedSandbox } from "@postern/store";
 import { adminToken } from "./admin-token.ts";
 import { gatewayChildren } from "./children.ts";
+import { keepPostgres } from "./embedded-postgres.ts";
 import { portProblem } from "./ports.ts";
 import { supervise } from "./supervisor.ts";
 import { welcome } from "./welcome.ts";
@@ -40,8 +44,10 @@ if (import.meta.main) await runProcess("gateway", start);
 
 async function start(context: ProcessContext): Promise<void> {
   const { environment, log, stopping } = context;
+  const dataDir = resolve(environment.dataDir);
+  lock(context, dataDir);
   await checkPorts(context);
-  const databaseUrl = environment.databaseUrl ?? await embeddedDatabase(context);
+  const databaseUrl = environment.databaseUrl ?? await embeddedDatabase(context, dataDir);
   const token = await adminToken(environment.adminToken, environment.dataDir);
   await prepare(databaseUrl, environment.databaseUrl === undefined);
   if (stopping.aborted) return;
@@ -52,8 +58,8 @@ async function start(context: ProcessContext): Promise<void> {
     log,
   });
   context.onStop(() => supervisor.stop());
-  const stopped = new Promise<undefined>((resolve) =>
-    stopping.addEventListener("abort", () => resolve(undefined))
+  const stopped = new Promise<undefined>((settle) =>
+    stopping.addEventListener("abort", () => settle(undefined))
   );
   const first = await Promise.race([supervisor.firstStart, stopped]);
   if (first === undefined) return;
@@ -70,31 +76,32 @@ async function start(context: ProcessContext): Promise<void> {
   }));
 }
 
+/** Makes sure that no other gateway uses the data dir, and that it can be used. */
+function lock({ onStop }: ProcessContext, dataDir: string): void {
+  const locked = lockDataDir(dataDir);
+  if (!locked.ok) throw new StartError(locked.problem);
+  onStop(() => locked.release());
+}
+
 /** Ends the start if an address is taken. */
 async function checkPorts({ environment }: ProcessContext): Promise<void> {
-  const wanted = environment.smtpListen.map(({ host, port }) => ({
-    variable: "POSTERN_SMTP_LISTEN",
-    host,
-    port,
-  }));
-  const admin = { variable: "POSTERN_ADMIN_LISTEN", ...environment.adminListen };
-  for (const address of [...wanted, admin]) {
-    const problem = await portProblem(address);
-    if (problem !== undefined) throw new StartError(problem);
-  }
+  const problem = await portProblem([
+    ...environment.smtpListen.map(({ host, port }) => ({
+      variable: "POSTERN_SMTP_LISTEN",
+      host,
+      port,
+    })),
+    { variable: "POSTERN_ADMIN_LISTEN", ...environment.adminListen },
+  ]);
+  if (problem !== undefined) throw new StartError(problem);
 }
 
 /** Starts the embedded Postgres, to be stopped last; answers its address. */
-async function embeddedDatabase({ environment, onStop }: ProcessContext): Promise<string> {
-  const { lockDataDir, startPostgres } = await import("@postern/postgres");
-  const dataDir = isAbsolute(environment.dataDir)
-    ? environment.dataDir
-    : join(Deno.cwd(), environment.dataDir);
-  const lock = lockDataDir(dataDir);
-  if (!lock.ok) throw new StartError(lock.problem);
-  onStop(() => lock.release());
-  const postgres = await startPostgres({ dataDir });
-  if (!postgres.ok) throw new StartError(postgres.problem);
+async function embeddedDatabase(
+  { log, onStop }: ProcessContext,
+  dataDir: string,
+): Promise<string> {
+  const postgres = await keepPostgres({ dataDir, log });
   onStop(() => postgres.stop());
   return postgres.url;
 }

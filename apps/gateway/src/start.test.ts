@@ -26,12 +26,16 @@ describe("ports", () => {
     const address = server.address();
     const port = typeof address === "object" && address !== null ? address.port : 0;
     const wanted = { variable: "POSTERN_SMTP_LISTEN", host: "127.0.0.1", port };
-    expect(await portProblem(wanted)).toBe(
+    expect(await portProblem([wanted])).toBe(
       `port ${port} of POSTERN_SMTP_LISTEN is already in use: is another gateway running?`,
     );
     await new Promise<void>((resolve) => server.close(() => resolve()));
-    expect(await portProblem(wanted)).toBeUndefined();
-    expect(await portProblem({ ...wanted, port: 0 })).toBeUndefined();
+    expect(await portProblem([wanted])).toBeUndefined();
+    const any = { ...wanted, port: 0 };
+    expect(await portProblem([any, any])).toBeUndefined();
+    expect(await portProblem([wanted, { ...wanted, variable: "POSTERN_ADMIN_LISTEN" }])).toBe(
+      `port ${port} of POSTERN_ADMIN_LISTEN is already in use: POSTERN_SMTP_LISTEN asks for it too`,
+    );
   });
 });
 

@@ -5,6 +5,7 @@
  * and that is how they learn of it. Knows nothing of what the children do.
  */
 import type { Log } from "@postern/process";
+import { sleep } from "./sleep.ts";
 
 /** One child process. */
 export interface ChildSpec {
@@ -145,15 +146,4 @@ function parseReadyLine(line: string): readonly string[] | undefined {
   if (!line.startsWith('{"ready":true')) return undefined;
   const parsed: { listening?: unknown } = JSON.parse(line);
   return Array.isArray(parsed.listening) ? parsed.listening.map(String) : [];
-}
-
-/** Waits so many milliseconds, or until the signal. */
-function sleep(duration: number, signal: AbortSignal): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const timer = setTimeout(resolve, duration);
-  signal.addEventListener("abort", () => {
-    clearTimeout(timer);
-    resolve();
-  }, { once: true });
-  return promise;
 }

@@ -1,0 +1,45 @@
+/** The embedded Postgres under the gateway's eyes: a real one, killed. */
+import { connect } from "node:net";
+import type { Log } from "@postern/process";
+import { expect, test } from "vitest";
+import { keepPostgres } from "./embedded-postgres.ts";
+
+/** Whether something accepts connections at the address. */
+function accepts(url: string): Promise<boolean> {
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  const { hostname, port } = new URL(url);
+  const socket = connect({ host: hostname, port: Number(port) });
+  socket.once("connect", () => {
+    socket.destroy();
+    resolve(true);
+  });
+  socket.once("error", () => resolve(false));
+  return promise;
+}
+
+test("a Postgres that was killed is started again at the same address", async () => {
+  const dataDir = await Deno.makeTempDir({ prefix: "postern-kept-" });
+  await Deno.chmod(dataDir, 0o755);
+  const again = Promise.withResolvers<void>();
+  const heard: string[] = [];
+  const say = (message: string) => {
+    heard.push(message);
+    if (message === "Postgres runs again") again.resolve();
+  };
+  const log: Log = { debug: say, info: say, warning: say, error: say, with: () => log };
+
+  const postgres = await keepPostgres({ dataDir, log, durable: false });
+  try {
+    expect(await accepts(postgres.url)).toBe(true);
+    const pidFile = `${dataDir}/postgres/data/postmaster.pid`;
+    const [pid] = (await Deno.readTextFile(pidFile)).split("\n");
+    Deno.kill(Number(pid), "SIGKILL");
+    await again.promise;
+    expect(await accepts(postgres.url)).toBe(true);
+    expect(heard).toEqual(["Postgres ended and is started again", "Postgres runs again"]);
+  } finally {
+    await postgres.stop();
+  }
+  expect(await accepts(postgres.url)).toBe(false);
+  await Deno.remove(dataDir, { recursive: true });
+});

@@ -81,17 +81,24 @@ export function createLog(options: LogOptions): Log {
       { category: [options.process], sinks: ["line"], lowestLevel: options.level },
     ],
   });
-  return face(getLogger([options.process]));
+  return face(getLogger([options.process]), LEVELS.indexOf(options.level));
 }
 
-function face(logger: Logger): Log {
+const LEVELS = ["debug", "info", "warning", "error"] as const;
+
+/** `lowest` is the index of the lowest level that is written; what is below costs one call. */
+function face(logger: Logger, lowest: number): Log {
   // logtape reads {braces} in a message as placeholders; here a message is only words.
   const words = (message: string) => message.replaceAll("{", "{{").replaceAll("}", "}}");
+  const at = (level: (typeof LEVELS)[number]): Log["debug"] =>
+    LEVELS.indexOf(level) < lowest
+      ? () => {}
+      : (message, fields = {}) => logger[level](words(message), fields);
   return {
-    debug: (message, fields = {}) => logger.debug(words(message), fields),
-    info: (message, fields = {}) => logger.info(words(message), fields),
-    warning: (message, fields = {}) => logger.warning(words(message), fields),
-    error: (message, fields = {}) => logger.error(words(message), fields),
-    with: (fields) => face(logger.with(fields)),
+    debug: at("debug"),
+    info: at("info"),
+    warning: at("warning"),
+    error: at("error"),
+    with: (fields) => face(logger.with(fields), lowest),
   };
 }

@@ -7,8 +7,11 @@ import { beforeEach } from "vitest";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 
-/** How long a process may take to be ready, or to drain, in milliseconds. */
+/** How long a process may take to be ready, or to end by itself, in milliseconds. */
 const PATIENCE = 20_000;
+
+/** How long a process may take to drain when nobody talks to it any more, in milliseconds. */
+const DRAIN_PATIENCE = 10_000;
 
 /** The last lines of each process are shown when a test fails. */
 const SHOWN_LINES = 40;
@@ -115,7 +118,7 @@ export class Processes {
 
   constructor() {
     beforeEach(({ onTestFailed }) => {
-      onTestFailed(() => console.error(this.#logs.map((log) => log()).join("\n")));
+      onTestFailed(() => console.error(this.#shown()));
     });
   }
 
@@ -152,7 +155,7 @@ export class Processes {
       log,
       stop: async () => {
         signal(child, "SIGTERM");
-        if (await within(child.status, PATIENCE) === undefined) signal(child, "SIGKILL");
+        if (await within(child.status, DRAIN_PATIENCE) === undefined) signal(child, "SIGKILL");
         return await gone();
       },
       kill: async () => {
@@ -180,8 +183,17 @@ export class Processes {
     return status === undefined ? "still running" : { code: status.code, stderr: log() };
   }
 
-  /** Stops all that still run. */
+  /** Stops all that still run; each must drain in good order. */
   async stop(): Promise<void> {
-    await Promise.all([...this.#running].map((one) => one.stop()));
+    const ends = await Promise.all(
+      [...this.#running].map(async (one) => ({ name: one.name, code: await one.stop() })),
+    );
+    const bad = ends.filter(({ code }) => code !== 0);
+    if (bad.length === 0) return;
+    throw new Error(`did not drain: ${JSON.stringify(bad)}\n${this.#shown()}`);
+  }
+
+  #shown(): string {
+    return this.#logs.map((log) => log()).join("\n");
   }
 }

@@ -19,6 +19,8 @@ export interface Verdict {
   readonly ordinal: number;
   readonly status: "delivered" | "again" | "later" | "never";
   readonly reply: string;
+  /** The connection died after the content was sent: it may have been accepted. */
+  readonly inDoubt?: true;
 }
 
 /** The session that was used, as the event tells it. */
@@ -65,7 +67,12 @@ export async function offer(
       case "notAttempted":
         return { ordinal, status: "again", reply: text };
       case "inDoubt":
-        return { ordinal, status: "later", reply: `${text} (in doubt: it may have been accepted)` };
+        return {
+          ordinal,
+          status: "later",
+          reply: `${text} (in doubt: it may have been accepted)`,
+          inDoubt: true,
+        };
       case "transient":
         return { ordinal, status: "later", reply: text };
     }

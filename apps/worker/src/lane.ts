@@ -72,7 +72,7 @@ export class Lane {
 
   /** One session's worth of work: deliveries one after another until none waits. */
   async #run(): Promise<void> {
-    let session: NextHopSession | undefined;
+    let session = this.#takeIdle();
     for (let task = this.#waiting.shift(); task !== undefined; task = this.#waiting.shift()) {
       try {
         session = await this.#deliver(task, session);
@@ -124,7 +124,19 @@ export class Lane {
       await this.#record(task, relay, verdictForAll(delivery, "delivered", reply), facts());
       return session;
     }
-    const opened = session?.usable ? { session } : await this.#open(relay, delivery);
+    if (session?.usable) {
+      const verdicts = await offer(delivery, session, this.#delivering);
+      // A next hop may end a kept session at any time; that says nothing about this message.
+      const ended = !session.usable &&
+        verdicts.every(({ status, inDoubt }) =>
+          status !== "delivered" && status !== "never" && inDoubt !== true
+        );
+      if (!ended) {
+        await this.#record(task, relay, verdicts, facts(session.hop));
+        return session.usable ? session : undefined;
+      }
+    }
+    const opened = await this.#open(relay, delivery);
     if (!("session" in opened)) {
       await this.#record(
         task,
@@ -144,10 +156,6 @@ export class Lane {
     relay: Extract<Relay, { kind: "smtp" | "mx" }>,
     { destination }: ClaimedDelivery,
   ): Promise<{ session: NextHopSession } | { status: "later" | "never"; reply: string }> {
-    for (let kept = this.#idle.pop(); kept !== undefined; kept = this.#idle.pop()) {
-      clearTimeout(kept.timer);
-      if (kept.session.usable) return { session: kept.session };
-    }
     const { hostname, resolver, hosts, random } = this.#delivering;
     const ownNames = [hostname];
     const found = await findNextHops(relay, destination, { resolver, hosts, ownNames, random });
@@ -173,6 +181,14 @@ export class Lane {
   ): Promise<void> {
     const outcome = await conclude(delivery, relay, verdicts, facts, this.#delivering);
     await this.#delivering.recorder.record(workerId, outcome);
+  }
+
+  #takeIdle(): NextHopSession | undefined {
+    for (let kept = this.#idle.pop(); kept !== undefined; kept = this.#idle.pop()) {
+      clearTimeout(kept.timer);
+      if (kept.session.usable) return kept.session;
+    }
+    return undefined;
   }
 
   #keep(session: NextHopSession): void {

@@ -47,8 +47,11 @@ export class Gateway {
   }
 
   async stop(): Promise<void> {
-    await this.processes.stop();
-    await this.#database?.drop();
+    try {
+      await this.processes.stop();
+    } finally {
+      await this.#database?.drop();
+    }
   }
 
   get databaseUrl(): string {

@@ -146,7 +146,6 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
-  await gateway.stop();
   await postfix?.stop();
   await nextHop.stop();
   if (sink !== undefined) {
@@ -154,6 +153,8 @@ afterAll(async () => {
     await sink.status;
     await Deno.remove(sinkFolder, { recursive: true });
   }
+  // Last, because it throws when a process does not drain.
+  await gateway.stop();
 });
 
 testWith(POSTFIX, "Postfix relays into the gateway, which relays on", async () => {

@@ -23,9 +23,12 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
-  await processes.stop();
-  await stop?.();
-  await Deno.remove(dataDir, { recursive: true });
+  try {
+    await processes.stop();
+  } finally {
+    await stop?.();
+    await Deno.remove(dataDir, { recursive: true });
+  }
 });
 
 test("451 4.3.0 after DATA while Postgres is away, accepted again when it is back", async () => {

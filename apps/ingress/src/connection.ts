@@ -34,7 +34,12 @@ export function serveConnection(
   const facts = { address, port: socket.remotePort ?? 0, listener, verb: "HELO", helo: "" } as {
     -readonly [name in keyof SessionFacts]: SessionFacts[name];
   };
-  const session = new ServerSession({ hostname: ingress.hostname, banner: "Postern" });
+  const session = new ServerSession({
+    hostname: ingress.hostname,
+    banner: "Postern",
+    // Only what delivery honours is offered.
+    extensions: { binaryMime: false, deliverBy: false, mtPriority: false, requireTls: false },
+  });
   const recipients = new Map<string, AcceptedRecipient>();
   let message: IncomingMessage | undefined;
   /** Something is under way that must end before the next action: a write to the spool, a delay. */

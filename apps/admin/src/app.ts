@@ -6,9 +6,12 @@ import { type ResourceKind, resourceKinds } from "@postern/config";
 import { type ConfigurationStore, isUnavailable, type MessageStore } from "@postern/store";
 import { Hono } from "hono";
 import { requireToken } from "./authentication.ts";
-import { messageRoutes } from "./messages.ts";
+import { messageOperations } from "./messages.ts";
+import { monitoringOperations } from "./monitoring.ts";
+import { openApiDocument } from "./openapi.ts";
+import type { Operation } from "./operation.ts";
 import { Problem, problemResponse } from "./problem.ts";
-import { resourceRoutes } from "./resources.ts";
+import { resourceOperations } from "./resources.ts";
 
 /** What the API works with. */
 export interface AdminAppOptions {
@@ -24,44 +27,35 @@ export interface AdminAppOptions {
 
 /** Makes the app. */
 export function createAdminApp(options: AdminAppOptions): Hono {
-  const { configuration, messages, ping, token, onError } = options;
+  const { configuration, messages, token, onError } = options;
+  const operations: Operation[] = [
+    ...monitoringOperations(options),
+    {
+      method: "get",
+      path: "/v1/openapi.json",
+      id: "openapi",
+      summary: "This document",
+      open: true,
+      answers: { 200: { description: "The OpenAPI document", type: "application/json" } },
+      serve: (context) => context.json(openApiDocument(operations)),
+    },
+    ...(Object.keys(resourceKinds) as ResourceKind[])
+      .flatMap((kind) => resourceOperations(kind, configuration)),
+    ...messageOperations(messages),
+  ];
+
   const app = new Hono();
-
-  app.get("/healthz", (context) => context.json({ status: "ok" }));
-  app.get("/readyz", async (context) => {
-    try {
-      await ping();
-      return context.json({ status: "ok", database: "ok" });
-    } catch {
-      return context.json({ status: "unavailable", database: "unavailable" }, 503);
-    }
-  });
-  app.get("/metrics", async (context) => {
-    const { waiting, claimed, processes } = await messages.figures();
-    const lines = [
-      "# HELP postern_queue_deliveries Deliveries in the queue.",
-      "# TYPE postern_queue_deliveries gauge",
-      `postern_queue_deliveries{state="waiting"} ${waiting}`,
-      `postern_queue_deliveries{state="claimed"} ${claimed}`,
-      "# HELP postern_processes Running processes.",
-      "# TYPE postern_processes gauge",
-      ...Object.entries(processes).map(([kind, n]) => `postern_processes{kind="${kind}"} ${n}`),
-    ];
-    return context.text(`${lines.join("\n")}\n`);
-  });
-
+  // What is registered before the token is asked for answers without it.
+  register(app, operations.filter(({ open }) => open));
   app.use("/v1/*", requireToken(token));
-  for (const kind of Object.keys(resourceKinds) as ResourceKind[]) {
-    app.route(`/v1/${kind}`, resourceRoutes(kind, configuration));
-  }
-  app.route("/v1/messages", messageRoutes(messages));
+  register(app, operations.filter(({ open }) => !open));
 
   app.notFound((context) =>
     problemResponse(context, new Problem(404, "Not found", `Nothing is at ${context.req.path}`))
   );
   app.onError((error, context) => {
     if (error instanceof Problem) return problemResponse(context, error);
-    if (isUnavailable(error)) {
+    if (isDatabaseAway(error)) {
       const headers = { "Retry-After": "5" };
       const problem = new Problem(503, "Unavailable", "The database is away", { headers });
       return problemResponse(context, problem);
@@ -70,4 +64,27 @@ export function createAdminApp(options: AdminAppOptions): Hono {
     return problemResponse(context, new Problem(500, "Internal error", "The log tells more"));
   });
   return app;
+}
+
+/** Whether the error, or what lies behind it (Drizzle wraps errors), says that Postgres is away. */
+function isDatabaseAway(error: unknown): boolean {
+  return isUnavailable(error) || (error instanceof Error && isDatabaseAway(error.cause));
+}
+
+/** Serves the operations, and tells other methods which ones there are (RFC 9110 §15.5.6). */
+function register(app: Hono, operations: readonly Operation[]): void {
+  const methods = new Map<string, string[]>();
+  for (const { method, path, serve } of operations) {
+    const pattern = path.replace(/\{(\w+)\}/g, ":$1");
+    app.on(method.toUpperCase(), pattern, serve);
+    const allowed = method === "get" ? ["GET", "HEAD"] : [method.toUpperCase()];
+    methods.set(pattern, [...methods.get(pattern) ?? [], ...allowed]);
+  }
+  for (const [pattern, allowed] of methods) {
+    const Allow = allowed.join(", ");
+    app.all(pattern, (context) => {
+      const detail = `${context.req.path} takes ${Allow}, not ${context.req.method}`;
+      throw new Problem(405, "Method not allowed", detail, { headers: { Allow } });
+    });
+  }
 }

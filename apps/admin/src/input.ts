@@ -1,12 +1,39 @@
 /** Reading what a request brings, within bounds. */
 import type { Context } from "hono";
-import { Problem } from "./problem.ts";
+import { z } from "zod";
+import { parameterErrors, Problem, wording } from "./problem.ts";
 
 /** The largest body in bytes. */
 const MAX_BODY = 1024 * 1024;
 
-/** The JSON body of a request, whatever its Content-Type says: `curl -d` says it is a form. */
+/** The page size of a list. */
+export const limitParameter = z.string()
+  .regex(/^([1-9]\d{0,2}|1000)$/, { error: "expected a number from 1 to 1000" })
+  .transform(Number)
+  .default(100)
+  .meta({
+    type: "integer",
+    minimum: 1,
+    maximum: 1000,
+    pattern: undefined,
+    description: "The most items of a page; 100 when absent",
+  });
+
+/** A text that Postgres can take: it has no place for NUL. */
+export const textParameter = z.string().refine((text) => !text.includes("\0"), {
+  error: "a NUL character cannot be looked for",
+});
+
+/** Types that a JSON body may bear: its own, and what curl -d and fetch say unless told. */
+const BODY_TYPES =
+  /^(application\/([\w.-]+\+)?json|application\/x-www-form-urlencoded|text\/plain)\s*(;|$)/i;
+
+/** The JSON body of a request. */
 export async function readBody(context: Context): Promise<unknown> {
+  const type = context.req.header("Content-Type");
+  if (type !== undefined && !BODY_TYPES.test(type)) {
+    throw new Problem(415, "Unsupported media type", "The body must be application/json");
+  }
   const bytes = await readBounded(context.req.raw.body);
   try {
     return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
@@ -38,17 +65,19 @@ async function readBounded(
   return bytes;
 }
 
-/** The page size that was asked for; 100 when none was. */
-export function readLimit(context: Context): number {
-  const text = context.req.query("limit") ?? "100";
-  const limit = /^\d{1,4}$/.test(text) ? Number(text) : 0;
-  if (limit >= 1 && limit <= 1000) return limit;
-  throw badParameter("limit", "expected a number from 1 to 1000");
-}
-
-/** The problem of a query parameter. */
-export function badParameter(name: string, detail: string): Problem {
-  return new Problem(400, "Bad parameter", `The parameter ${name} is not valid: ${detail}`, {
-    errors: [{ pointer: name, detail }],
-  });
+/** The query parameters; unknown, repeated and wrong ones are refused, all at once. */
+export function readQuery<Schema extends z.ZodType>(
+  context: Context,
+  schema: Schema,
+): z.output<Schema> {
+  const given = Object.entries(context.req.queries());
+  const repeated = given.filter(([, values]) => values.length > 1)
+    .map(([parameter]) => ({ parameter, detail: "given more than once" }));
+  const parsed = schema.safeParse(
+    Object.fromEntries(given.map(([name, [value]]) => [name, value])),
+    { error: wording },
+  );
+  if (parsed.success && repeated.length === 0) return parsed.data;
+  const errors = [...repeated, ...(parsed.success ? [] : parameterErrors(parsed.error))];
+  throw new Problem(400, "Bad parameter", "The query is not valid", { errors });
 }

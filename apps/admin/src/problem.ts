@@ -1,14 +1,12 @@
 /** Errors as problem documents (RFC 9457), with every failing field by JSON pointer (RFC 6901). */
 import type { Context } from "hono";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
-import type { z } from "zod";
+import { z } from "zod";
 
-/** One failing field. */
-export interface FieldError {
-  /** JSON pointer into the request's body, or the name of a query parameter. */
-  readonly pointer: string;
-  readonly detail: string;
-}
+/** What is wrong with one field of the body, or with one parameter of the path or the query. */
+export type FieldError =
+  | { readonly pointer: string; readonly detail: string }
+  | { readonly parameter: string; readonly detail: string };
 
 /** A problem that ends a request. Throw it anywhere in a handler. */
 export class Problem extends Error {
@@ -34,6 +32,19 @@ export class Problem extends Error {
   }
 }
 
+/** A problem document as the OpenAPI document shows it. */
+export const problemSchema = z.object({
+  type: z.string(),
+  title: z.string(),
+  status: z.int(),
+  detail: z.string(),
+  errors: z.array(z.object({
+    pointer: z.string().optional().meta({ description: "JSON pointer to the field of the body" }),
+    parameter: z.string().optional().meta({ description: "The parameter of the path or query" }),
+    detail: z.string(),
+  })).optional(),
+}).meta({ id: "Problem" });
+
 /** The response for a problem. */
 export function problemResponse(context: Context, problem: Problem): Response {
   const { status, title, message, errors, headers } = problem;
@@ -44,18 +55,56 @@ export function problemResponse(context: Context, problem: Problem): Response {
   });
 }
 
-/** What is wrong with a field, as zod found it: unknown keys one by one, unions by their best part. */
-export function fieldErrors(error: z.ZodError): FieldError[] {
-  return error.issues.flatMap((issue): FieldError[] => {
-    const pointer = issue.path.map((part) => `/${escapePointer(String(part))}`).join("");
+/** Words for what zod finds, where a schema has none of its own. Give it to `safeParse`. */
+export const wording: z.core.$ZodErrorMap = (issue) => {
+  if (issue.code === "invalid_type") {
+    return issue.input === undefined ? `required: ${issue.expected}` : `expected ${issue.expected}`;
+  }
+  if (issue.code === "invalid_union" && "options" in issue && Array.isArray(issue.options)) {
+    return `expected one of ${issue.options.join(", ")}`;
+  }
+  return undefined;
+};
+
+/** One thing that is wrong, and the way to it. */
+interface Fault {
+  readonly path: readonly PropertyKey[];
+  readonly detail: string;
+}
+
+/** What zod found as single faults: unknown fields one by one, a union by its closest branch. */
+function faultsOf(
+  issues: readonly z.core.$ZodIssue[],
+  above: readonly PropertyKey[] = [],
+): Fault[] {
+  return issues.flatMap((issue): Fault[] => {
+    const path = [...above, ...issue.path];
     if (issue.code === "unrecognized_keys") {
-      return issue.keys.map((key) => ({
-        pointer: `${pointer}/${escapePointer(key)}`,
-        detail: "unknown field",
-      }));
+      return issue.keys.map((key) => ({ path: [...path, key], detail: "unknown field" }));
     }
-    return [{ pointer, detail: issue.message }];
+    // A union that has words of its own says more than any of its branches.
+    if (issue.code === "invalid_union" && issue.message === "Invalid input") {
+      const [closest] = issue.errors.toSorted((a, b) => a.length - b.length);
+      if (closest !== undefined) return faultsOf(closest, path);
+    }
+    return [{ path, detail: issue.message }];
   });
+}
+
+/** What is wrong with a body, field by field. */
+export function fieldErrors(error: z.ZodError): FieldError[] {
+  return faultsOf(error.issues).map(({ path, detail }) => ({
+    pointer: path.map((part) => `/${escapePointer(String(part))}`).join(""),
+    detail,
+  }));
+}
+
+/** What is wrong with a query, parameter by parameter. */
+export function parameterErrors(error: z.ZodError): FieldError[] {
+  return faultsOf(error.issues).map(({ path, detail }) => ({
+    parameter: String(path[0] ?? ""),
+    detail: detail === "unknown field" ? "unknown parameter" : detail,
+  }));
 }
 
 function escapePointer(part: string): string {

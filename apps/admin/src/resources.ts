@@ -1,136 +1,190 @@
 /**
- * The routes of the configuration's resources. All kinds behave alike, so they are made from the
- * list of kinds: list, read, create or replace, delete.
+ * The operations on the configuration's resources. All kinds behave alike, so they are made from
+ * the list of kinds: list, read, create or replace, delete.
  */
 import { type Resource, type ResourceKind, resourceKinds } from "@postern/config";
-import type { ChangeOutcome, ConfigurationStore, StoredResource } from "@postern/store";
-import { type Context, Hono } from "hono";
-import { readBody, readLimit } from "./input.ts";
-import { fieldErrors, Problem } from "./problem.ts";
+import type { Change, ChangeOutcome, ConfigurationStore, StoredResource } from "@postern/store";
+import type { Context } from "hono";
+import { z } from "zod";
+import { limitParameter, readBody, readQuery } from "./input.ts";
+import type { Operation } from "./operation.ts";
+import { entityTag, expectedVersion, isKnown, stale } from "./preconditions.ts";
+import { type FieldError, fieldErrors, Problem, wording } from "./problem.ts";
 
 /** Who changes the configuration, as its versions tell. */
 const AUTHOR = "api";
 
-/** The routes below `/v1/{kind}`. */
-export function resourceRoutes(kind: ResourceKind, store: ConfigurationStore): Hono {
-  const { singular, schema } = resourceKinds[kind];
-  const routes = new Hono();
+/** The operations below `/v1/{kind}`. */
+export function resourceOperations(kind: ResourceKind, store: ConfigurationStore): Operation[] {
+  const { singular, name: nameSchema, schema } = resourceKinds[kind];
+  const title = singular[0]!.toUpperCase() + singular.slice(1);
+  const shape = withName(schema, nameSchema).meta({ id: `${title}Resource` });
+  const definition = withName(schema, nameSchema.optional()).meta({ id: `${title}Definition` });
+  const page = z.strictObject({
+    limit: limitParameter,
+    cursor: nameSchema.exactOptional().meta({ description: "`next` of the page before" }),
+  });
 
-  const find = async (name: string) => {
-    const found = await store.get(kind, name);
-    if (found === undefined) throw new Problem(404, "Not found", `There is no ${singular} ${name}`);
-    return found;
+  const unknown = (name: string) =>
+    new Problem(404, "Not found", `There is no ${singular} ${name}`);
+
+  /** The name in the path in its one spelling; undefined when nothing can have such a name. */
+  const nameOf = (context: Context) => {
+    const text = context.req.param("name") ?? "";
+    const parsed = nameSchema.safeParse(text);
+    return { text, parsed };
+  };
+  const knownNameOf = (context: Context) => {
+    const { text, parsed } = nameOf(context);
+    if (!parsed.success) throw unknown(text);
+    return parsed.data;
   };
 
-  routes.get("/", async (context) => {
-    const limit = readLimit(context);
-    const after = context.req.query("cursor");
-    const found = await store.list(kind, { limit: limit + 1, after });
-    const items = found.slice(0, limit).map(shown);
-    const next = found.length > limit ? items.at(-1)!.name : null;
-    return context.json({ items, next });
-  });
-
-  routes.get("/:name", async (context) => {
-    const found = await find(nameOf(context, kind));
-    const tag = etag(found.version);
-    if (context.req.header("If-None-Match") === tag) return context.body(null, 304, { ETag: tag });
-    return context.json(shown(found), 200, { ETag: tag });
-  });
-
-  routes.put("/:name", async (context) => {
-    const name = nameOf(context, kind);
-    const body = await readBody(context);
-    const parsed = schema.safeParse(withoutName(body, name));
-    if (!parsed.success) throw invalid(singular, fieldErrors(parsed.error));
-    const expected = expectedVersion(context);
-    const change = { kind, name, body: parsed.data as Resource };
+  const apply = async (context: Context, change: Omit<Change, "expected">, note: string) => {
+    const expected = await expectedVersion(
+      context,
+      async () => (await store.get(kind, change.name))?.version ?? 0,
+    );
     const outcome = await store.apply(
       [expected === undefined ? change : { ...change, expected }],
-      { author: AUTHOR, note: `put ${singular} ${name}` },
+      { author: AUTHOR, note: `${note} ${singular} ${change.name}` },
     );
     if (outcome.status !== "applied") throw refusal(outcome);
-    const { version, created } = outcome;
-    const stored = { kind, name, body: change.body, version };
-    return context.json(shown(stored), created[0] ? 201 : 200, { ETag: etag(version) });
-  });
+    return outcome;
+  };
 
-  routes.delete("/:name", async (context) => {
-    const name = nameOf(context, kind);
-    const expected = expectedVersion(context);
-    const change = { kind, name, body: null };
-    const outcome = await store.apply(
-      [expected === undefined ? change : { ...change, expected }],
-      { author: AUTHOR, note: `delete ${singular} ${name}` },
+  const list: Operation = {
+    method: "get",
+    path: `/v1/${kind}`,
+    id: `list${title}s`,
+    summary: `The ${kind} by name`,
+    query: page,
+    answers: {
+      200: {
+        description: "A page of them",
+        schema: z.object({ items: z.array(shape), next: z.string().nullable() }),
+      },
+    },
+    problems: [400],
+    serve: async (context) => {
+      const { limit, cursor } = readQuery(context, page);
+      const found = await store.list(kind, { limit: limit + 1, after: cursor });
+      const items = found.slice(0, limit).map(shown);
+      return context.json({ items, next: found.length > limit ? items.at(-1)!.name : null });
+    },
+  };
+
+  const read: Operation = {
+    method: "get",
+    path: `/v1/${kind}/{name}`,
+    id: `get${title}`,
+    summary: `One ${singular}`,
+    pathParameters: { name: nameSchema },
+    headers: ["If-None-Match"],
+    answers: {
+      200: { description: `The ${singular}`, schema: shape, hasEntityTag: true },
+      304: { description: "It is as the reader knows it", hasEntityTag: true },
+    },
+    problems: [404],
+    serve: async (context) => {
+      const name = knownNameOf(context);
+      const found = await store.get(kind, name);
+      if (found === undefined) throw unknown(name);
+      const headers = { ETag: entityTag(found.version) };
+      if (isKnown(context, found.version)) return context.body(null, 304, headers);
+      return context.json(shown(found), 200, headers);
+    },
+  };
+
+  const put: Operation = {
+    method: "put",
+    path: `/v1/${kind}/{name}`,
+    id: `put${title}`,
+    summary: `Create or replace a ${singular}`,
+    pathParameters: { name: nameSchema },
+    headers: ["If-Match", "If-None-Match"],
+    body: definition,
+    answers: {
+      200: { description: "Replaced", schema: shape, hasEntityTag: true },
+      201: { description: "Created", schema: shape, hasEntityTag: true },
+    },
+    problems: [400, 412, 413, 415, 422],
+    serve: async (context) => {
+      const path = nameOf(context);
+      const parsed = definition.safeParse(await readBody(context), { error: wording });
+      const errors: FieldError[] = [];
+      if (!path.parsed.success) {
+        const detail = path.parsed.error.issues.map(({ message }) => message).join("; ");
+        errors.push({ parameter: "name", detail });
+      }
+      if (!parsed.success) errors.push(...fieldErrors(parsed.error));
+      if (!path.parsed.success || !parsed.success) throw invalid(singular, errors);
+      const name = path.parsed.data;
+      const { name: given = name, ...body } = parsed.data as { name?: string } & Resource;
+      if (given !== name) {
+        throw invalid(singular, [{
+          pointer: "/name",
+          detail: `expected ${name}, as in the path`,
+        }]);
+      }
+      const { version, created } = await apply(context, { kind, name, body }, "put");
+      const stored = { kind, name, body, version };
+      const headers = { ETag: entityTag(version) };
+      return context.json(shown(stored), created[0] ? 201 : 200, headers);
+    },
+  };
+
+  const remove: Operation = {
+    method: "delete",
+    path: `/v1/${kind}/{name}`,
+    id: `delete${title}`,
+    summary: `Delete a ${singular}`,
+    pathParameters: { name: nameSchema },
+    headers: ["If-Match"],
+    answers: { 204: { description: "Deleted" } },
+    problems: [404, 409, 412],
+    serve: async (context) => {
+      await apply(context, { kind, name: knownNameOf(context), body: null }, "delete");
+      return context.body(null, 204);
+    },
+  };
+
+  return [list, read, put, remove];
+}
+
+/** The schema of a definition with its name among its fields. */
+function withName(schema: z.ZodType, name: z.ZodType): z.ZodType {
+  if (schema instanceof z.ZodObject) return schema.extend({ name });
+  if (schema instanceof z.ZodDiscriminatedUnion) {
+    const options = schema.options.map((option) => withName(option as z.ZodType, name));
+    return z.discriminatedUnion(
+      schema.def.discriminator,
+      options as unknown as [z.ZodObject, ...z.ZodObject[]],
     );
-    if (outcome.status !== "applied") throw refusal(outcome);
-    return context.body(null, 204);
-  });
-
-  return routes;
+  }
+  throw new TypeError("a definition is an object or a choice of objects");
 }
 
 function shown({ name, body }: StoredResource) {
   return { name, ...body };
 }
 
-function etag(version: number): string {
-  return `"${version}"`;
-}
-
-/** The name in the path, in its one spelling. */
-function nameOf(context: Context, kind: ResourceKind): string {
-  const { name: schema, singular } = resourceKinds[kind];
-  const parsed = schema.safeParse(context.req.param("name"));
-  if (parsed.success) return parsed.data;
-  const errors = parsed.error.issues.map(({ message }) => ({ pointer: "name", detail: message }));
-  throw invalid(singular, errors);
-}
-
-/** A body may repeat its name, as answers do, but not name another. */
-function withoutName(body: unknown, name: string): unknown {
-  if (typeof body !== "object" || body === null || !("name" in body)) return body;
-  const { name: given, ...rest } = body;
-  if (given === name) return rest;
-  throw new Problem(422, "Invalid", "The body names another resource than the path", {
-    errors: [{ pointer: "/name", detail: `expected "${name}"` }],
-  });
-}
-
-/** The version that If-Match or If-None-Match: * asks for; undefined when neither is given. */
-function expectedVersion(context: Context): number | undefined {
-  if (context.req.header("If-None-Match") === "*") return 0;
-  const match = context.req.header("If-Match");
-  if (match === undefined || match === "*") return undefined;
-  const version = /^"(\d{1,15})"$/.exec(match)?.[1];
-  if (version === undefined || version === "0") throw stale();
-  return Number(version);
-}
-
-function invalid(singular: string, errors: { pointer: string; detail: string }[]): Problem {
+function invalid(singular: string, errors: readonly FieldError[]): Problem {
   return new Problem(422, "Invalid", `The ${singular} is not valid`, { errors });
-}
-
-function stale(): Problem {
-  return new Problem(
-    412,
-    "Changed meanwhile",
-    "The resource is not at the version that was asked for",
-  );
 }
 
 function refusal(outcome: Exclude<ChangeOutcome, { status: "applied" }>): Problem {
   switch (outcome.status) {
     case "stale":
       return stale();
-    case "unknown":
-      return new Problem(
-        404,
-        "Not found",
-        `There is no ${resourceKinds[outcome.kind].singular} ${outcome.name}`,
-      );
-    case "builtIn":
-      return new Problem(409, "Needed", `${outcome.name} can be replaced but not deleted`);
+    case "unknown": {
+      const { singular } = resourceKinds[outcome.kind];
+      return new Problem(404, "Not found", `There is no ${singular} ${outcome.name}`);
+    }
+    case "builtIn": {
+      const detail = `${outcome.name} is part of every configuration: replace it instead`;
+      return new Problem(409, "Built in", detail);
+    }
     case "dangling":
       return invalid(
         resourceKinds[outcome.references[0]!.from.kind].singular,

@@ -1,0 +1,118 @@
+/** The OpenAPI 3.1 document, made from the operations and their zod schemas. Pure. */
+import { z } from "zod";
+import type { Answer, Operation } from "./operation.ts";
+import { problemSchema } from "./problem.ts";
+
+/** What each problem status means here. */
+const PROBLEMS: Readonly<Record<number, string>> = {
+  400: "The request is malformed",
+  401: "A valid bearer token is needed",
+  404: "There is no such thing",
+  409: "The rest of the configuration needs it",
+  412: "A condition of the request does not hold",
+  413: "The body is too large",
+  415: "The body is not JSON",
+  422: "The body is not valid; errors names every failing field",
+  500: "Something failed that is no fault of the request; the log tells more",
+  503: "The database is away",
+};
+
+type Json = Record<string, unknown>;
+
+/** Makes the document. */
+export function openApiDocument(operations: readonly Operation[]): Json {
+  const schemas: Json = {};
+
+  /** A schema as JSON; what has an id goes to the components. */
+  const jsonOf = (schema: z.ZodType, io: "input" | "output"): Json => {
+    const converted = z.toJSONSchema(schema, { io, unrepresentable: "any" });
+    const text = JSON.stringify(converted).replaceAll("#/$defs/", "#/components/schemas/");
+    const { $schema: _, $defs = {}, ...json } = JSON.parse(text);
+    Object.assign(schemas, $defs);
+    return json;
+  };
+
+  const problem = {
+    "application/problem+json": { schema: jsonOf(problemSchema, "output") },
+  };
+  const answerOf = ({ description, schema, type, hasEntityTag }: Answer): Json => ({
+    description,
+    ...(hasEntityTag && {
+      headers: { ETag: { description: "The resource's version", schema: { type: "string" } } },
+    }),
+    ...((schema ?? type) !== undefined && {
+      content: {
+        [type ?? "application/json"]: {
+          schema: schema === undefined ? { type: "string" } : jsonOf(schema, "output"),
+        },
+      },
+    }),
+  });
+  const parametersOf = ({ pathParameters = {}, query, headers = [] }: Operation): Json[] => [
+    ...Object.entries(pathParameters).map(([name, schema]) => ({
+      name,
+      in: "path",
+      required: true,
+      schema: jsonOf(schema, "input"),
+    })),
+    ...Object.entries(query?.shape ?? {}).map(([name, schema]) => ({
+      name,
+      in: "query",
+      required: false,
+      schema: jsonOf(schema as z.ZodType, "input"),
+    })),
+    ...headers.map((name) => ({
+      name,
+      in: "header",
+      required: false,
+      schema: { type: "string" },
+      description: "Entity tags, or *",
+    })),
+  ];
+  const describe = (operation: Operation): Json => {
+    const { id, summary, open, body, answers, problems = [] } = operation;
+    const failing = open ? problems : [401, ...problems, 500, 503];
+    const parameters = parametersOf(operation);
+    return {
+      operationId: id,
+      summary,
+      ...(open && { security: [] }),
+      ...(parameters.length > 0 && { parameters }),
+      ...(body && {
+        requestBody: {
+          required: true,
+          content: { "application/json": { schema: jsonOf(body, "input") } },
+        },
+      }),
+      responses: {
+        ...Object.fromEntries(
+          Object.entries(answers).map(([status, answer]) => [status, answerOf(answer)]),
+        ),
+        ...Object.fromEntries(failing.map((status) => [
+          status,
+          { description: PROBLEMS[status], content: problem },
+        ])),
+      },
+    };
+  };
+
+  const paths: Record<string, Json> = {};
+  for (const operation of operations) {
+    (paths[operation.path] ??= {})[operation.method] = describe(operation);
+  }
+  return {
+    openapi: "3.1.0",
+    info: {
+      title: "Postern",
+      version: "1",
+      description: "Configuration and messages of the mail gateway",
+      license: { name: "Apache-2.0", identifier: "Apache-2.0" },
+    },
+    security: [{ token: [] }],
+    paths,
+    components: {
+      schemas,
+      securitySchemes: { token: { type: "http", scheme: "bearer" } },
+    },
+  };
+}

@@ -1,0 +1,36 @@
+/**
+ * An operation of the API: what serves it, and what the OpenAPI document says of it, in one place,
+ * so that nothing is served that is not described.
+ */
+import type { Context } from "hono";
+import type { z } from "zod";
+
+/** A response in good order. */
+export interface Answer {
+  readonly description: string;
+  /** The media type of the body; `application/json` where there is a schema. */
+  readonly type?: string;
+  readonly schema?: z.ZodType;
+  readonly hasEntityTag?: boolean;
+}
+
+/** One method of one path. */
+export interface Operation {
+  readonly method: "get" | "put" | "delete";
+  /** As OpenAPI writes it: `/v1/relays/{name}`. */
+  readonly path: string;
+  /** The name that generated clients give to it. */
+  readonly id: string;
+  readonly summary: string;
+  /** Served to whoever asks, without the token. */
+  readonly open?: boolean;
+  /** The parameters in the path, by name. */
+  readonly pathParameters?: Readonly<Record<string, z.ZodType>>;
+  readonly query?: z.ZodObject;
+  readonly headers?: readonly ("If-Match" | "If-None-Match")[];
+  readonly body?: z.ZodType;
+  readonly answers: Readonly<Record<number, Answer>>;
+  /** The status codes with a problem document, besides 401, 500 and 503. */
+  readonly problems?: readonly number[];
+  readonly serve: (context: Context) => Response | Promise<Response>;
+}

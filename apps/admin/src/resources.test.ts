@@ -1,0 +1,248 @@
+import type { ResourceKind } from "@postern/config";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { openTestApi, type TestApi } from "./testing/api.ts";
+
+let api: TestApi;
+beforeAll(async () => {
+  api = await openTestApi();
+  await api.ask("PUT", "/v1/relays/internal", { body: smtp("10.0.0.5") });
+});
+afterAll(() => api.close());
+
+type Shown = Record<string, unknown> & { name: string };
+const smtp = (host: string) => ({ kind: "smtp", hosts: [{ host, port: 25 }] });
+
+const kinds: Record<ResourceKind, { name: string; first: object; second: object }> = {
+  relays: { name: "edge", first: smtp("192.0.2.1"), second: { kind: "discard" } },
+  domains: { name: "example.com", first: { relay: "internal" }, second: { relay: "default" } },
+  clients: {
+    name: "lan",
+    first: { networks: ["10.0.0.0/8"] },
+    second: { networks: ["2001:db8::/32"] },
+  },
+};
+
+describe.each(Object.entries(kinds))("%s", (kind, { name, first, second }) => {
+  const path = `/v1/${kind}/${name}`;
+
+  test("are created, read, replaced, listed and deleted", async () => {
+    expect((await api.ask("GET", path)).status).toBe(404);
+
+    const created = await api.ask<Shown>("PUT", path, { body: first });
+    expect(created).toMatchObject({ status: 201, body: { name, ...first } });
+    const tag = created.headers.get("ETag");
+    expect(tag).toMatch(/^"\d+"$/);
+
+    const read = await api.ask<Shown>("GET", path);
+    expect(read).toMatchObject({ status: 200, body: { name, ...first } });
+    expect(read.headers.get("ETag")).toBe(tag);
+
+    const replaced = await api.ask<Shown>("PUT", path, { body: { name, ...second } });
+    expect(replaced).toMatchObject({ status: 200, body: { name, ...second } });
+    expect(replaced.headers.get("ETag")).not.toBe(tag);
+
+    const listed = await api.ask<{ items: Shown[] }>("GET", `/v1/${kind}?limit=1000`);
+    expect(listed.body.items).toContainEqual({ name, ...second });
+
+    expect(await api.ask("DELETE", path)).toMatchObject({ status: 204, body: undefined });
+    expect((await api.ask("DELETE", path)).status).toBe(404);
+    expect((await api.ask("GET", path)).status).toBe(404);
+  });
+
+  test("honour conditions", async () => {
+    const put = (headers: Record<string, string>) => api.ask("PUT", path, { body: first, headers });
+    expect((await put({ "If-Match": "*" })).status).toBe(412);
+    expect((await put({ "If-Match": '"1"' })).status).toBe(412);
+
+    const created = await put({ "If-None-Match": "*" });
+    expect(created.status).toBe(201);
+    const tag = created.headers.get("ETag")!;
+    expect((await put({ "If-None-Match": "*" })).status).toBe(412);
+    expect((await put({ "If-Match": `W/${tag}` })).status).toBe(412);
+
+    for (const known of [tag, `W/${tag}`, `"0", ${tag}`, "*"]) {
+      const read = await api.ask("GET", path, { headers: { "If-None-Match": known } });
+      expect(read).toMatchObject({ status: 304, body: undefined });
+      expect(read.headers.get("ETag")).toBe(tag);
+    }
+    const other = await api.ask("GET", path, { headers: { "If-None-Match": '"0"' } });
+    expect(other.status).toBe(200);
+
+    const replaced = await put({ "If-Match": `"0", ${tag}` });
+    expect(replaced.status).toBe(200);
+    const newer = replaced.headers.get("ETag")!;
+    expect((await put({ "If-Match": tag })).body).toMatchObject({ status: 412 });
+    expect((await put({ "If-Match": "*" })).status).toBe(200);
+    const stale = { headers: { "If-Match": newer } };
+    expect((await api.ask("DELETE", path, stale)).status).toBe(412);
+    expect((await api.ask("DELETE", path, { headers: { "If-Match": "*" } })).status).toBe(204);
+  });
+
+  test("of two that create at once under a condition, one wins", async () => {
+    const headers = { "If-None-Match": "*" };
+    const both = await Promise.all(
+      [first, second].map((body) => api.ask("PUT", path, { body, headers })),
+    );
+    expect(both.map(({ status }) => status).sort()).toEqual([201, 412]);
+    await api.ask("DELETE", path);
+  });
+
+  test("refuse a name that is none, and another name in the body", async () => {
+    const bad = encodeURIComponent("no name!");
+    const put = await api.ask("PUT", `/v1/${kind}/${bad}`, { body: { ...first, zzz: 1 } });
+    expect(put.status).toBe(422);
+    expect(put.body.errors).toMatchObject([{ parameter: "name" }, { pointer: "/zzz" }]);
+    expect((await api.ask("GET", `/v1/${kind}/${bad}`)).status).toBe(404);
+    expect((await api.ask("DELETE", `/v1/${kind}/${bad}`)).status).toBe(404);
+    const other = await api.ask("PUT", path, { body: { ...first, name: "other" } });
+    expect(other).toMatchObject({ status: 422, body: { errors: [{ pointer: "/name" }] } });
+  });
+});
+
+test("a list comes in pages, by name", async () => {
+  const names = ["page-a", "page-b", "page-c"];
+  for (const name of names) {
+    await api.ask("PUT", `/v1/clients/${name}`, { body: { networks: ["192.0.2.7"] } });
+  }
+  const seen: string[] = [];
+  let next: string | null = "";
+  while (next !== null) {
+    const cursor: string = next === "" ? "" : `&cursor=${next}`;
+    const { body } = await api.ask<{ items: Shown[]; next: string | null }>(
+      "GET",
+      `/v1/clients?limit=1${cursor}`,
+    );
+    expect(body.items.length).toBeLessThanOrEqual(1);
+    seen.push(...body.items.map(({ name }) => name));
+    next = body.next;
+  }
+  expect(seen).toEqual(names);
+});
+
+test.each([
+  ["limit=0", "limit"],
+  ["limit=1001", "limit"],
+  ["limit=", "limit"],
+  ["limit=1e2", "limit"],
+  ["limit=1&limit=2", "limit"],
+  ["cursor=%00", "cursor"],
+  ["page=2", "page"],
+])("?%s is refused", async (query, parameter) => {
+  const answer = await api.ask("GET", `/v1/relays?${query}`);
+  expect(answer).toMatchObject({ status: 400, body: { errors: [{ parameter }] } });
+});
+
+test("a domain has one spelling", async () => {
+  const path = `/v1/domains/${encodeURIComponent("Bücher.EXAMPLE.")}`;
+  const body = { name: "BÜCHER.example", relay: "internal" };
+  const put = await api.ask<Shown>("PUT", path, { body });
+  expect(put).toMatchObject({ status: 201, body: { name: "xn--bcher-kva.example" } });
+  expect((await api.ask("GET", "/v1/domains/xn--bcher-kva.example")).status).toBe(200);
+  expect((await api.ask("DELETE", path)).status).toBe(204);
+});
+
+test("defaults are filled in, and hosts brought to one spelling", async () => {
+  const body = { kind: "smtp", hosts: [{ host: "MX.Example.com" }] };
+  const put = await api.ask<Shown>("PUT", "/v1/relays/filled", { body });
+  expect(put.body).toEqual({
+    name: "filled",
+    kind: "smtp",
+    hosts: [{ host: "mx.example.com", port: 25 }],
+  });
+});
+
+describe("references", () => {
+  test("a domain cannot point at a relay that is not there", async () => {
+    const put = await api.ask("PUT", "/v1/domains/dangling.test", { body: { relay: "nowhere" } });
+    expect(put).toMatchObject({
+      status: 422,
+      body: { errors: [{ pointer: "/relay", detail: "there is no relay nowhere" }] },
+    });
+    expect((await api.ask("GET", "/v1/domains/dangling.test")).status).toBe(404);
+  });
+
+  test("a relay that domains need stays, and they are named", async () => {
+    await api.ask("PUT", "/v1/relays/needed", { body: smtp("192.0.2.2") });
+    for (const name of ["a.test", "b.test"]) {
+      await api.ask("PUT", `/v1/domains/${name}`, { body: { relay: "needed" } });
+    }
+    const refused = await api.ask("DELETE", "/v1/relays/needed");
+    expect(refused.status).toBe(409);
+    expect(refused.body.detail).toContain("domain a.test, domain b.test");
+    for (const name of ["a.test", "b.test"]) await api.ask("DELETE", `/v1/domains/${name}`);
+    expect((await api.ask("DELETE", "/v1/relays/needed")).status).toBe(204);
+  });
+
+  test("the built-in relay is replaced and never deleted", async () => {
+    expect((await api.ask("DELETE", "/v1/relays/default")).status).toBe(409);
+    expect((await api.ask("PUT", "/v1/relays/default", { body: { kind: "mx" } })).status).toBe(200);
+  });
+});
+
+describe("a body that is not valid", () => {
+  const pointers = async (path: string, body: unknown) => {
+    const answer = await api.ask("PUT", path, { body });
+    expect(answer.status).toBe(422);
+    expect(answer.headers.get("Content-Type")).toBe("application/problem+json");
+    return answer.body.errors!.map(({ pointer, detail }) => `${pointer}: ${detail}`);
+  };
+
+  test("has every failing field named by its pointer", async () => {
+    const body = {
+      kind: "smtp",
+      hosts: [{ host: "a b", port: 0, odd: 1 }, { port: "25" }],
+      retry: { delays: [] },
+      "a/b~c": 1,
+    };
+    expect((await pointers("/v1/relays/bad", body)).toSorted()).toEqual([
+      "/a~1b~0c: unknown field",
+      "/hosts/0/host: expected a host name or an IP address",
+      "/hosts/0/odd: unknown field",
+      "/hosts/0/port: Too small: expected number to be >=1",
+      "/hosts/1/host: expected a host name or an IP address",
+      "/hosts/1/port: expected number",
+      "/retry/delays: Too small: expected array to have >=1 items",
+      "/retry/lifetime: required: number",
+    ]);
+  });
+
+  test.each([
+    ["/v1/relays/bad", {}, "/kind: expected one of mx, smtp, capture, discard"],
+    ["/v1/relays/bad", { kind: "lmtp" }, "/kind: expected one of mx, smtp, capture, discard"],
+    ["/v1/relays/bad", [], ": expected object"],
+    ["/v1/domains/bad.test", null, ": expected object"],
+    ["/v1/domains/bad.test", {}, "/relay: required: string"],
+    [
+      "/v1/clients/bad",
+      { networks: ["10.0.0.0/8", "10.0.0.0/33"] },
+      "/networks/1: expected a network like 10.0.0.0/8 or 2001:db8::/32",
+    ],
+  ])("%s %j", async (path, body, expected) => {
+    expect(await pointers(path, body)).toEqual([expected]);
+  });
+
+  test.each([
+    ["no JSON", "{", {}, 400],
+    ["nothing", "", {}, 400],
+    ["another type", "{}", { "Content-Type": "application/xml" }, 415],
+    ["an upload", "{}", { "Content-Type": "multipart/form-data; boundary=x" }, 415],
+    ["JSON as curl -d sends it", '{"kind":"mx"}', {
+      "Content-Type": "application/x-www-form-urlencoded",
+    }, 201],
+    ["JSON with a parameter", '{"kind":"mx"}', {
+      "Content-Type": "application/json; charset=utf-8",
+    }, 200],
+    ["more than 1 MiB", `"${"x".repeat(1024 * 1024)}"`, {}, 413],
+  ])("%s", async (_, body, headers, status) => {
+    expect((await api.ask("PUT", "/v1/relays/typed", { body, headers })).status).toBe(status);
+  });
+
+  test("that is not UTF-8 is malformed", async () => {
+    const answer = await api.request("/v1/relays/bad", {
+      method: "PUT",
+      headers: { Authorization: `Bearer the-token-of-the-tests` },
+      body: Uint8Array.of(0x22, 0xff, 0x22),
+    });
+    expect(answer.status).toBe(400);
+  });
+});

@@ -1,0 +1,85 @@
+/** The API over a database of its own, for tests. */
+import { openConfiguration, openDatabase, openMessages, ping } from "@postern/store";
+import type { Database } from "@postern/store";
+import { createTestDatabase } from "../../../../tests/database.ts";
+import { createAdminApp } from "../app.ts";
+
+/** The token of the API under test. */
+export const TOKEN = "the-token-of-the-tests";
+
+/** A response with its body read. */
+export interface Answer<Body> {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly body: Body;
+}
+
+/** A problem document as it arrives. */
+export interface ShownProblem {
+  readonly title: string;
+  readonly status: number;
+  readonly detail: string;
+  readonly errors?: readonly { pointer?: string; parameter?: string; detail: string }[];
+}
+
+/** An API to ask. */
+export interface TestApi {
+  readonly database: Database;
+  /** What was reported as nobody's request's fault. */
+  readonly failures: unknown[];
+  /** Asks with the token; an object becomes a JSON body, a text is sent as it stands. */
+  ask<Body = ShownProblem>(
+    method: string,
+    path: string,
+    about?: { readonly body?: unknown; readonly headers?: Record<string, string> },
+  ): Promise<Answer<Body>>;
+  request(path: string, init?: RequestInit): Promise<Response>;
+  close(): Promise<void>;
+}
+
+/** Opens an API; `url` is that of a database of the test's own, which is made when none is given. */
+export async function openTestApi(url?: string): Promise<TestApi> {
+  const created = url === undefined ? await createTestDatabase() : undefined;
+  const database = openDatabase(url ?? created!.url, { applicationName: "admin test" });
+  const failures: unknown[] = [];
+  const app = createAdminApp({
+    configuration: openConfiguration(database),
+    messages: openMessages(database),
+    ping: () => ping(database),
+    token: TOKEN,
+    onError: (error) => failures.push(error),
+  });
+  const request = async (path: string, init?: RequestInit) => await app.request(path, init);
+  return {
+    database,
+    failures,
+    request,
+    async ask<Body>(
+      method: string,
+      path: string,
+      { body, headers = {} }: { body?: unknown; headers?: Record<string, string> } = {},
+    ) {
+      const response = await request(path, {
+        method,
+        headers: {
+          Authorization: `Bearer ${TOKEN}`,
+          ...(body !== undefined && { "Content-Type": "application/json" }),
+          ...headers,
+        },
+        ...(body !== undefined && {
+          body: typeof body === "string" ? body : JSON.stringify(body),
+        }),
+      });
+      const text = await response.text();
+      return {
+        status: response.status,
+        headers: response.headers,
+        body: (text === "" ? undefined : JSON.parse(text)) as Body,
+      };
+    },
+    async close() {
+      await database.close();
+      await created?.drop();
+    },
+  };
+}

@@ -5,10 +5,12 @@
  * WHAT IT DOES
  *   Serves the configuration (relays, domains, clients) and the messages with their events over
  *   HTTP. Each change is a new version of the configuration, which every process takes up at once.
+ *   /v1/openapi.json describes it all. Several may run side by side.
  *
  * SECURITY
  *   All below /v1 needs the bearer token. Listens on loopback unless told otherwise; put a proxy
- *   with TLS in front before it listens elsewhere.
+ *   with TLS in front before it listens elsewhere. /healthz, /readyz, /metrics and the description
+ *   need no token. Runs no program; writes one file, the token's, and only when no token is given.
  *
  * DIAGNOSTICS
  *   /healthz says that it runs, /readyz that the database answers, /metrics figures for Prometheus.
@@ -16,11 +18,18 @@
  *   says why. SIGTERM: finishes what it serves, exits 0.
  *
  * CONFIGURATION
- *   DATABASE_URL (needed), POSTERN_ADMIN_LISTEN, POSTERN_ADMIN_TOKEN (needed when run by itself),
- *   POSTERN_LOG_LEVEL, POSTERN_LOG_FORMAT.
+ *   DATABASE_URL (needed), POSTERN_ADMIN_LISTEN, POSTERN_ADMIN_TOKEN (when unset, the token is in
+ *   the file admin-token of POSTERN_DATA_DIR, made at the first start), POSTERN_LOG_LEVEL,
+ *   POSTERN_LOG_FORMAT.
  */
 import { hostname as machineName } from "node:os";
-import { requireDatabaseUrl, runProcess, StartError } from "@postern/process";
+import {
+  type Environment,
+  type Log,
+  requireDatabaseUrl,
+  runProcess,
+  StartError,
+} from "@postern/process";
 import {
   HEARTBEAT_MILLISECONDS,
   keepRegistered,
@@ -29,13 +38,10 @@ import {
   openMessages,
   ping,
 } from "@postern/store";
+import { adminToken } from "./admin-token.ts";
 import { createAdminApp } from "./app.ts";
 
 await runProcess("admin", async ({ environment, log, onStop, ready }) => {
-  const token = environment.adminToken;
-  if (token === undefined) {
-    throw new StartError("POSTERN_ADMIN_TOKEN is not set: choose the token that the API asks for");
-  }
   const database = openDatabase(requireDatabaseUrl(environment), {
     applicationName: "postern admin",
   });
@@ -44,31 +50,47 @@ await runProcess("admin", async ({ environment, log, onStop, ready }) => {
     configuration: openConfiguration(database),
     messages: openMessages(database),
     ping: () => ping(database),
-    token,
-    onError: (error) => log.error("request failed", { error: String(error) }),
+    token: await tokenOf(environment, log),
+    onError: (error) => log.error("request failed", { error }),
   });
+  const server = listen(environment.adminListen, app.fetch);
+  const { hostname, port } = server.addr as Deno.NetAddr;
+  const listening = [`http://${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}`];
   const registration = await keepRegistered(database, {
-    description: { kind: "admin", host: machineName(), pid: Deno.pid },
+    description: { kind: "admin", host: machineName(), pid: Deno.pid, listening },
     everyMilliseconds: HEARTBEAT_MILLISECONDS,
     onError: (error) => log.warning("heartbeat failed", { error: String(error) }),
   }).catch((error) => {
     throw new StartError(`the database cannot be read: ${error.message}. Is it migrated?`);
   });
   onStop(() => registration.stop());
-  const server = listen(environment.adminListen, app.fetch);
   onStop(() => server.shutdown());
-  const { hostname, port } = server.addr as Deno.NetAddr;
-  ready({ listening: [`http://${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}`] });
+  ready({ listening });
 });
 
+/** The token that the environment gives, else that of the data dir. */
+async function tokenOf({ adminToken: given, dataDir }: Environment, log: Log): Promise<string> {
+  if (given !== undefined) return given;
+  const { token, file, created } = await adminToken(dataDir).catch((error) => {
+    throw new StartError(
+      `the token's file in POSTERN_DATA_DIR ${dataDir} cannot be used: ${error.message}`,
+    );
+  });
+  log.info(created ? "token made" : "token read", { file });
+  return token;
+}
+
 function listen(
-  { host, port }: { readonly host: string; readonly port: number },
+  { host, port }: Environment["adminListen"],
   fetch: (request: Request) => Response | Promise<Response>,
 ): Deno.HttpServer {
   try {
     return Deno.serve({ hostname: host, port, onListen: () => {} }, (request) => fetch(request));
   } catch (error) {
-    if (!(error instanceof Deno.errors.AddrInUse)) throw error;
-    throw new StartError(`POSTERN_ADMIN_LISTEN ${host}:${port}: the port is already in use`);
+    if (error instanceof Deno.errors.AddrInUse) {
+      throw new StartError(`port ${port} of POSTERN_ADMIN_LISTEN is already in use`);
+    }
+    if (!(error instanceof Error)) throw error;
+    throw new StartError(`POSTERN_ADMIN_LISTEN ${host}:${port}: cannot listen: ${error.message}`);
   }
 }

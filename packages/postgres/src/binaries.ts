@@ -61,13 +61,28 @@ async function copiedFromPackage(
   return join(target, "bin");
 }
 
-/** Copies a folder, readable by all whatever the umask. `cp` takes a quarter of the time we would. */
+/**
+ * Copies a folder, readable by all whatever the umask. Where that works the copies are hard links:
+ * no time, no space, and an install that replaces the package leaves them alone.
+ */
 async function copyFolder(from: string, to: string): Promise<void> {
-  for (const [program, ...args] of [["cp", "-R", from, to], ["chmod", "-R", "u+w,a+rX", to]]) {
-    const { code, output } = await run(program ?? "", args, { owner: undefined });
-    if (code !== 0) throw new Error(reasonIn(output));
+  const readable = ["chmod", "-R", "u+w,a+rX", to];
+  const problem = await runAll([["cp", "-Rl", from, to], readable]);
+  if (problem !== undefined) {
+    rmSync(to, { recursive: true, force: true });
+    const again = await runAll([["cp", "-R", from, to], readable]);
+    if (again !== undefined) throw new Error(again);
   }
   for (const program of readdirSync(join(to, "bin"))) chmodSync(join(to, "bin", program), 0o755);
+}
+
+/** Runs programs one after the other; answers why one failed. */
+async function runAll(commands: readonly (readonly string[])[]): Promise<string | undefined> {
+  for (const [program = "", ...args] of commands) {
+    const { code, output } = await run(program, args, { owner: undefined });
+    if (code !== 0) return reasonIn(output);
+  }
+  return undefined;
 }
 
 function installedInSystem(major: string | undefined): string | undefined {

@@ -43,13 +43,13 @@ export async function makeCluster(cluster: Cluster): Promise<string | undefined>
   }
   const made = await run(join(programs, "initdb"), [
     ...["-D", data, "-U", "postern", "-A", "scram-sha-256", `--pwfile=${forInitdb}`],
-    ...["-E", "UTF8", "--no-locale", ...(durable ? [] : ["--no-sync"])],
+    ...["-E", "UTF8", "--no-locale", "--no-sync"],
   ], { owner });
   rmSync(forInitdb, { force: true });
   if (made.code !== 0) return `the database could not be made: ${reasonIn(made.output)}`;
 
   const created = await run(join(programs, "postgres"), [
-    ...["--single", "-D", data, ...(durable ? [] : ["-c", "fsync=off"]), "postgres"],
+    ...["--single", "-D", data, "-c", "fsync=off", "postgres"],
   ], { owner, input: "CREATE DATABASE postern\n" });
   if (created.code !== 0 || /\b(ERROR|FATAL):/.test(created.output)) {
     return `the database could not be made: ${reasonIn(created.output)}`;
@@ -67,6 +67,11 @@ export async function makeCluster(cluster: Cluster): Promise<string | undefined>
   writeFileSync(join(folder, "password"), `${password}\n`, { mode: 0o600 });
   if (!existsSync(join(folder, "log"))) writeFileSync(join(folder, "log"), "", { mode: 0o600 });
   if (owner !== undefined) chownSync(join(folder, "log"), owner.uid, owner.gid);
+  if (durable) {
+    // All of it is brought to disk once, here, which is quicker than at each step above.
+    const synced = await run(join(programs, "initdb"), ["--sync-only", "-D", data], { owner });
+    if (synced.code !== 0) return `the database could not be made: ${reasonIn(synced.output)}`;
+  }
   renameSync(data, join(folder, "data"));
   return undefined;
 }

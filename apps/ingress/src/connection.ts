@@ -23,6 +23,9 @@ export interface Connection {
   destroy(): void;
 }
 
+/** A client gets so long to close its side after we closed ours. */
+const CLOSE_MILLISECONDS = 5_000;
+
 /** Serves a socket until it is closed. `onClosed` is called once, at the end. */
 export function serveConnection(
   socket: Socket,
@@ -44,10 +47,12 @@ export function serveConnection(
   let message: IncomingMessage | undefined;
   /** Something is under way that must end before the next action: a write to the spool, a delay. */
   let busy = false;
+  /** We said all we have to say. */
+  let ended = false;
   let closed = false;
 
   function pump() {
-    if (busy || closed) return;
+    if (busy || ended || closed) return;
     for (let action = session.next(); action !== undefined; action = session.next()) {
       const wait = perform(action);
       if (wait !== undefined) {
@@ -58,7 +63,7 @@ export function serveConnection(
         });
         break;
       }
-      if (closed) return;
+      if (ended || closed) return;
     }
     regulate();
   }
@@ -71,7 +76,11 @@ export function serveConnection(
         else return delay(action.delaySeconds).then(() => void socket.write(action.bytes));
         return;
       case "close":
+        ended = true;
         socket.end();
+        // What the client still sends is read and dropped, so that its end is noticed.
+        socket.resume();
+        socket.setTimeout(CLOSE_MILLISECONDS);
         return;
       case "content":
         return message?.add(action.bytes);
@@ -137,7 +146,7 @@ export function serveConnection(
 
   /** Reads only while the session can use it and the client takes what it is told. */
   function regulate() {
-    if (closed) return;
+    if (ended || closed) return;
     if (busy || !session.wantsInput || socket.writableNeedDrain) socket.pause();
     else socket.resume();
     const seconds = serverTimeoutSeconds[session.timeout];
@@ -155,11 +164,13 @@ export function serveConnection(
 
   socket.setNoDelay(true);
   socket.on("data", (bytes: Uint8Array) => {
+    if (ended) return;
     session.receive(bytes);
     pump();
   });
   socket.on("drain", regulate);
   socket.on("timeout", () => {
+    if (ended) return void socket.destroy();
     session.timedOut();
     pump();
     // A client that does not even read our farewell is not waited for.

@@ -19,8 +19,8 @@ export interface Verdict {
   readonly ordinal: number;
   readonly status: "delivered" | "again" | "later" | "never";
   readonly reply: string;
-  /** The connection died after the content was sent: it may have been accepted. */
-  readonly inDoubt?: true;
+  /** The session was over before the next hop said anything about this message. */
+  readonly unheard?: true;
 }
 
 /** The session that was used, as the event tells it. */
@@ -55,7 +55,7 @@ export async function offer(
     transaction,
     () => content === undefined ? queue.readContent(messageId) : [content],
   );
-  return outcome.recipients.map(({ status, cause }, index): Verdict => {
+  return outcome.recipients.map(({ status, cause, command }, index): Verdict => {
     const { ordinal } = delivery.recipients[index]!;
     const text = replyText(replyOfCause(cause));
     switch (status) {
@@ -64,17 +64,15 @@ export async function offer(
       case "permanent":
         return { ordinal, status: "never", reply: text };
       case "tooMany":
-      case "notAttempted":
         return { ordinal, status: "again", reply: text };
+      case "notAttempted":
+        return { ordinal, status: "again", reply: text, unheard: true };
       case "inDoubt":
-        return {
-          ordinal,
-          status: "later",
-          reply: `${text} (in doubt: it may have been accepted)`,
-          inDoubt: true,
-        };
-      case "transient":
-        return { ordinal, status: "later", reply: text };
+        return { ordinal, status: "later", reply: `${text} (in doubt: it may have been accepted)` };
+      case "transient": {
+        const unheard = cause.kind === "failure" && command === "MAIL";
+        return { ordinal, status: "later", reply: text, ...(unheard ? { unheard } : {}) };
+      }
     }
   });
 }

@@ -127,10 +127,7 @@ export class Lane {
     if (session?.usable) {
       const verdicts = await offer(delivery, session, this.#delivering);
       // A next hop may end a kept session at any time; that says nothing about this message.
-      const ended = !session.usable &&
-        verdicts.every(({ status, inDoubt }) =>
-          status !== "delivered" && status !== "never" && inDoubt !== true
-        );
+      const ended = !session.usable && verdicts.every(({ unheard }) => unheard === true);
       if (!ended) {
         await this.#record(task, relay, verdicts, facts(session.hop));
         return session.usable ? session : undefined;

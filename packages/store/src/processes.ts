@@ -92,6 +92,7 @@ export async function keepRegistered(
     readonly onLost?: () => void;
   },
 ): Promise<Registration> {
+  await removeDeadProcesses(database);
   let id = await registerProcess(database, description);
   let beating: Promise<void> | undefined;
 

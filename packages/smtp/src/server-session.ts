@@ -59,7 +59,7 @@ export class ServerSession {
    */
   receive(bytes: Uint8Array): void {
     const core = this.#core;
-    if (core.state === "closed") return;
+    if (core.state === "closed" || bytes.length === 0) return;
     if (core.state === "tls") {
       core.reply(replies.pipelinedBehindTls);
       return core.end();

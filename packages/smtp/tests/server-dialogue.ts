@@ -2,7 +2,7 @@
  * Plays a server transcript: what the client sends, what the adapter decides, and what must come out.
  *
  *     @ {"flavour":"lmtp"}      options of the session, at the top; @whole: must not be cut up
- *     ; a remark
+ *     ; a remark, which also ends a write
  *     C: EHLO a.test            a line from the client, with CRLF; several in a row are one write
  *     C~ raw bytes\r\n\x00      bytes from the client as they stand, with escapes
  *     ! timeout                 an event: timeout, shutdown, eof, tls JSON, configure JSON,
@@ -57,7 +57,10 @@ export function parseTranscript(text: string): Transcript {
   let writing = false;
   for (const line of text.split("\n")) {
     const block = blocks.at(-1)!;
-    if (line === "" || line.startsWith(";")) continue;
+    if (line === "" || line.startsWith(";")) {
+      writing = false;
+      continue;
+    }
     if (line === "@whole") divisible = false;
     else if (line.startsWith("@ ")) options = JSON.parse(line.slice(2), revive);
     else if (/^C[:~]/.test(line)) {

@@ -35,6 +35,7 @@ export function chunk(core: ServerCore, command: Extract<Command, { verb: "BDAT"
   if (core.content !== undefined) return readChunk(core, command.size, command.last);
   const transaction = core.transaction!;
   core.ask({ type: "data", verb: "BDAT", envelope: transaction.envelope() }, (answer) => {
+    if (answer?.code === 421) return core.reply(answer);
     if (answer !== undefined && answer.code >= 400) {
       return drainChunk(core, command.size, () => {
         if (!command.last) fail(core);

@@ -37,7 +37,7 @@ export const handlers: Handlers = {
     core.end();
   },
   HELP(core) {
-    core.reply(replies.help);
+    core.reply(core.options.flavour === "lmtp" ? replies.helpLmtp : replies.help);
   },
   VRFY(core, { argument }) {
     if (!core.options.trust.vrfy) return core.reply(replies.cannotVerify);

@@ -53,8 +53,14 @@ export const replies = {
   help: constant(
     214,
     "2.0.0",
-    "HELO EHLO MAIL RCPT DATA BDAT RSET NOOP QUIT VRFY HELP",
+    "EHLO HELO MAIL RCPT DATA BDAT RSET NOOP VRFY EXPN HELP QUIT",
     "See RFC 5321",
+  ),
+  helpLmtp: constant(
+    214,
+    "2.0.0",
+    "LHLO MAIL RCPT DATA BDAT RSET NOOP VRFY EXPN HELP QUIT",
+    "See RFC 2033",
   ),
 
   unknown: constant(500, "5.5.1", "Command not recognized"),

@@ -28,8 +28,8 @@ export class Transaction {
 
   /** How many different domains there would be with one more recipient. */
   domainsWith(path: ForwardPath): number {
-    const key = domainKey(path);
-    return this.#domains.size + (this.#domains.has(key) ? 0 : 1);
+    const known = path.kind === "postmaster" || this.#domains.has(path.domain.ascii);
+    return this.#domains.size + (known ? 0 : 1);
   }
 
   /**
@@ -37,7 +37,7 @@ export class Transaction {
    * mail that goes on by a route carries the way back in its reverse-path (RFC 821 §3.6).
    */
   add(path: ForwardPath, parameters: RcptParameters, via: string | undefined): void {
-    this.#domains.add(domainKey(path));
+    if (path.kind === "mailbox") this.#domains.add(path.domain.ascii);
     const forwardPath = formatPath(path);
     if (via === undefined || this.reversePath.kind === "null") {
       this.#recipients.push({ forwardPath, parameters });
@@ -58,8 +58,4 @@ export class Transaction {
       recipients: [...this.#recipients],
     };
   }
-}
-
-function domainKey(path: ForwardPath): string {
-  return path.kind === "mailbox" ? path.domain.ascii : "";
 }

@@ -55,7 +55,7 @@ export function createAdminApp(options: AdminAppOptions): Hono {
   );
   app.onError((error, context) => {
     if (error instanceof Problem) return problemResponse(context, error);
-    if (isDatabaseAway(error)) {
+    if (isUnavailable(error)) {
       const headers = { "Retry-After": "5" };
       const problem = new Problem(503, "Unavailable", "The database is away", { headers });
       return problemResponse(context, problem);
@@ -64,11 +64,6 @@ export function createAdminApp(options: AdminAppOptions): Hono {
     return problemResponse(context, new Problem(500, "Internal error", "The log tells more"));
   });
   return app;
-}
-
-/** Whether the error, or what lies behind it (Drizzle wraps errors), says that Postgres is away. */
-function isDatabaseAway(error: unknown): boolean {
-  return isUnavailable(error) || (error instanceof Error && isDatabaseAway(error.cause));
 }
 
 /** Serves the operations, and tells other methods which ones there are (RFC 9110 §15.5.6). */

@@ -48,7 +48,11 @@ export function openDatabase(url: string, options: DatabaseOptions): Database {
 export function isUnavailable(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   const code = "code" in error ? String(error.code) : "";
-  return /^(CONNECT|ECONN|ENOTFOUND|EHOST|ENET|EPIPE|ETIMEDOUT|ENOENT|08|57P0|53)/.test(code);
+  if (/^(CONNECT|ECONN|ENOTFOUND|EHOST|ENET|EPIPE|ETIMEDOUT|ENOENT|08|57P0|53)/.test(code)) {
+    return true;
+  }
+  // Drizzle wraps what the connection said.
+  return isUnavailable(error.cause);
 }
 
 /** Resolves when Postgres answers; rejects with what it or the connection said. */

@@ -66,3 +66,40 @@ export function encodePunycode(label: string): string | undefined {
 function toDigit(value: number): string {
   return value < 26 ? String.fromCharCode(97 + value) : String.fromCharCode(22 + value);
 }
+
+/** Decodes a label; `undefined` where it is not Punycode. */
+export function decodePunycode(label: string): string | undefined {
+  const split = label.lastIndexOf("-");
+  const points = Array.from(label.slice(0, Math.max(split, 0)), (c) => c.codePointAt(0)!);
+  let n = 128;
+  let i = 0;
+  let bias = 72;
+  let at = split > 0 ? split + 1 : 0;
+  while (at < label.length) {
+    const before = i;
+    let weight = 1;
+    for (let k = base;; k += base) {
+      const digit = fromDigit(label.charCodeAt(at++));
+      if (digit === undefined) return undefined;
+      i += digit * weight;
+      if (i > maxDelta) return undefined;
+      const t = threshold(k, bias);
+      if (digit < t) break;
+      weight *= base - t;
+    }
+    const length = points.length + 1;
+    bias = adapt(i - before, length, before === 0);
+    n += Math.floor(i / length);
+    if (n > 0x10ffff || (n >= 0xd800 && n <= 0xdfff)) return undefined;
+    i %= length;
+    points.splice(i++, 0, n);
+  }
+  return String.fromCodePoint(...points);
+}
+
+function fromDigit(code: number): number | undefined {
+  if (code >= 97 && code <= 122) return code - 97;
+  if (code >= 65 && code <= 90) return code - 65;
+  if (code >= 48 && code <= 57) return code - 22;
+  return undefined;
+}

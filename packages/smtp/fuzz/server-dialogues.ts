@@ -187,7 +187,7 @@ function decide(
   if (whim > 17) session.refuse(refusals[random(random(8) === 0 ? 4 : 3)]!);
   else if (question.type === "scram" && whim > 1) {
     session.answerScram({
-      nonce: "abc",
+      nonce: "%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0",
       salt: bytes,
       iterations: 4096,
       storedKey: bytes,

@@ -154,7 +154,7 @@ export function resourceOperations(kind: ResourceKind, store: ConfigurationStore
 
 /** The schema of a definition with its name among its fields. */
 function withName(schema: z.ZodType, name: z.ZodType): z.ZodType {
-  if (schema instanceof z.ZodObject) return schema.extend({ name });
+  if (schema instanceof z.ZodObject) return schema.safeExtend({ name });
   if (schema instanceof z.ZodDiscriminatedUnion) {
     const options = schema.options.map((option) => withName(option as z.ZodType, name));
     return z.discriminatedUnion(

@@ -124,6 +124,11 @@ export class Lane {
       await this.#record(task, relay, verdictForAll(delivery, "delivered", reply), facts());
       return session;
     }
+    if (relay.kind !== "smtp" && relay.kind !== "mx") {
+      const reply = `451 4.3.5 Relays of kind ${relay.kind} are not served yet`;
+      await this.#record(task, relay, verdictForAll(delivery, "later", reply), facts());
+      return session;
+    }
     if (session?.usable) {
       const verdicts = await offer(delivery, session, this.#delivering);
       // A next hop may end a kept session at any time; that says nothing about this message.

@@ -53,6 +53,59 @@ export const domainName = z
   })
   .meta({ type: "string", examples: ["example.com"], description: "A domain name" });
 
+/** A domain name, or `*.` and a domain for all that is below it. */
+export const domainPattern = z
+  .string()
+  .transform((text, context) => {
+    const below = text.startsWith("*.");
+    const name = canonicalDomain(below ? text.slice(2) : text);
+    if (name !== undefined) return below ? `*.${name}` : name;
+    context.issues.push({
+      code: "custom",
+      input: text,
+      message: "expected a domain name, or *. and a domain name",
+    });
+    return z.NEVER;
+  })
+  .meta({
+    type: "string",
+    examples: ["example.com", "*.example.com"],
+    description: "A domain name; *.example.com is every domain below example.com",
+  });
+
+/** What a user authenticates as. */
+export const userName = z
+  .string()
+  .transform((text) => text.toLowerCase())
+  .pipe(
+    z.string().regex(/^[a-z0-9]([a-z0-9._+@-]{0,252}[a-z0-9])?$/, {
+      error: "expected 1 to 254 of a-z, 0-9, '.', '_', '+', '-', '@'",
+    }),
+  )
+  .meta({ type: "string", examples: ["alice@example.com"], description: "A user's name" });
+
+/** A mailbox, `local-part@domain`, its domain in the DNS's form. */
+export const mailbox = z
+  .string()
+  .max(320)
+  .transform((text, context) => {
+    const at = text.lastIndexOf("@");
+    const domain = canonicalDomain(text.slice(at + 1));
+    const local = text.slice(0, at);
+    if (at > 0 && at <= 64 && domain !== undefined && isLocalPart(local)) {
+      return `${local}@${domain}`;
+    }
+    context.issues.push({ code: "custom", input: text, message: "expected a mail address" });
+    return z.NEVER;
+  })
+  .meta({ type: "string", examples: ["someone@example.com"], description: "A mail address" });
+
+/** A dot-string or a quoted string (RFC 5321 §4.1.2), non-ASCII letters allowed (RFC 6531). */
+function isLocalPart(text: string): boolean {
+  return /^[^\s"(),:;<>@[\]\\.]+(\.[^\s"(),:;<>@[\]\\.]+)*$/.test(text) ||
+    /^"([^"\\\r\n]|\\[ -~])*"$/.test(text);
+}
+
 /** A host that can be connected to: a domain name, or an IPv4 or IPv6 address without brackets. */
 export const host = z
   .union([z.ipv4(), z.ipv6(), domainName], { error: "expected a host name or an IP address" })

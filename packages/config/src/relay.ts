@@ -3,7 +3,9 @@
  * found and spoken to.
  */
 import { z } from "zod";
-import { host, port, seconds } from "./names.ts";
+import { destinationLimitsSchema } from "./limits.ts";
+import { domainName, host, port, resourceName, seconds } from "./names.ts";
+import { secretSchema } from "./secret.ts";
 
 /** When a deferred recipient is tried again, and when it is given up. */
 export const retrySchedule = z
@@ -19,6 +21,9 @@ export const retrySchedule = z
     lifetime: seconds.meta({
       description: "Seconds after which a recipient still deferred bounces",
     }),
+    delayNotice: z.union([seconds, z.literal(false)]).optional().meta({
+      description: "Seconds after which the sender hears of the delay, once; 4 hours when absent",
+    }),
   })
   .meta({ id: "RetrySchedule" });
 
@@ -29,25 +34,132 @@ export type RetrySchedule = z.output<typeof retrySchedule>;
 export const defaultRetrySchedule: RetrySchedule = {
   delays: [60, 300, 900, 1800, 3600],
   lifetime: 5 * 24 * 3600,
+  delayNotice: 4 * 3600,
 };
 
+const fingerprint = z
+  .string()
+  .transform((text) => text.replaceAll(":", "").toLowerCase())
+  .pipe(z.string().regex(/^[0-9a-f]{64}$/, { error: "expected a SHA-256 fingerprint in hex" }))
+  .meta({ type: "string", description: "SHA-256 of the certificate (DER), in hex" });
+
+/** How a next hop is spoken to in TLS. */
+export const tlsPolicySchema = z
+  .discriminatedUnion("policy", [
+    z.strictObject({ policy: z.literal("none") }),
+    z.strictObject({ policy: z.literal("may") }),
+    z.strictObject({ policy: z.literal("encrypt"), implicit: z.boolean().default(false) }),
+    z.strictObject({
+      policy: z.literal("verify"),
+      implicit: z.boolean().default(false),
+      serverName: domainName.optional().meta({
+        description: "The name its certificate must have; its host name when absent",
+      }),
+      certificateAuthority: z.string().max(1_000_000).optional().meta({
+        description: "Certificates to trust in PEM; the system's when absent",
+      }),
+    }),
+    z.strictObject({
+      policy: z.literal("fingerprint"),
+      implicit: z.boolean().default(false),
+      fingerprints: z.array(fingerprint).min(1).max(100),
+    }),
+  ])
+  .meta({
+    id: "TlsPolicy",
+    description: "none: never; may: where offered, in clear after a failed handshake; encrypt: " +
+      "always, whatever the certificate; verify and fingerprint: always, with that certificate. " +
+      "implicit: TLS from the first byte, without STARTTLS",
+  });
+
+/** @see tlsPolicySchema */
+export type TlsPolicy = z.output<typeof tlsPolicySchema>;
+
+/** How the gateway shows a next hop who it is. */
+export const credentialsSchema = z
+  .union([
+    z.strictObject({
+      username: z.string().min(1).max(255),
+      password: secretSchema,
+    }),
+    z.strictObject({
+      username: z.string().min(1).max(255),
+      oauth2: z.strictObject({
+        tokenUrl: z.url({ protocol: /^https?$/ }),
+        clientId: z.string().min(1).max(255),
+        clientSecret: secretSchema,
+        scope: z.string().max(1000).optional(),
+        refreshToken: secretSchema.optional().meta({
+          description: "Given: the refresh token grant; else the client credentials grant",
+        }),
+      }),
+    }),
+  ], { error: "expected username with password, or username with oauth2" })
+  .meta({ id: "Credentials" });
+
+/** @see credentialsSchema */
+export type Credentials = z.output<typeof credentialsSchema>;
+
 const common = {
+  limits: destinationLimitsSchema.optional(),
   retry: retrySchedule.optional(),
 };
+
+const smtpCommon = {
+  tls: tlsPolicySchema.default({ policy: "may" }),
+  ehloName: domainName.optional().meta({ description: "The gateway's host name when absent" }),
+  sourceAddress: z.union([z.ipv4(), z.ipv6()]).optional().meta({
+    description: "The local address to connect from",
+  }),
+  senderRewriting: z
+    .strictObject({
+      domain: domainName.meta({ description: "The domain of rewritten reverse-paths (SRS)" }),
+    })
+    .optional()
+    .meta({ description: "Rewrite reverse-paths of domains that are not ours (SRS)" }),
+  ...common,
+};
+
+const hosts = z
+  .array(z.strictObject({
+    host,
+    port: port.default(25),
+    priority: z.int().min(0).max(65535).optional().meta({
+      description: "Lower is tried first; the place in the list when absent",
+    }),
+    weight: z.int().min(1).max(65535).default(1).meta({
+      description: "The share among hosts of the same priority",
+    }),
+  }))
+  .min(1)
+  .max(100)
+  .meta({ description: "Tried by priority, then at random by weight, until one takes it" });
 
 const mxRelay = z.strictObject({
   kind: z.literal("mx"),
   port: port.default(25).meta({ description: "The port of every mail host found by MX lookup" }),
-  ...common,
+  ...smtpCommon,
 });
 
 const smtpRelay = z.strictObject({
   kind: z.literal("smtp"),
-  hosts: z
-    .array(z.strictObject({ host, port: port.default(25) }))
-    .min(1)
-    .max(100)
-    .meta({ description: "Tried in this order until one takes the message" }),
+  hosts,
+  credentials: credentialsSchema.optional(),
+  ...smtpCommon,
+});
+
+const lmtpRelay = z.strictObject({
+  kind: z.literal("lmtp"),
+  hosts,
+  credentials: credentialsSchema.optional(),
+  ...smtpCommon,
+});
+
+const httpRelay = z.strictObject({
+  kind: z.literal("http"),
+  url: z.url({ protocol: /^https?$/ }),
+  secret: secretSchema.optional().meta({ description: "The key that requests are signed with" }),
+  timeout: seconds.default(60),
   ...common,
 });
 
@@ -55,12 +167,49 @@ const captureRelay = z.strictObject({ kind: z.literal("capture") });
 
 const discardRelay = z.strictObject({ kind: z.literal("discard") });
 
+/** The reply of a relay or a rule that refuses. */
+export const refusalSchema = {
+  code: z.int().min(500).max(599).default(550),
+  enhanced: z.string().regex(/^5\.\d{1,3}\.\d{1,3}$/, { error: "expected 5.y.z" }).default("5.7.1"),
+  // deno-lint-ignore no-control-regex
+  text: z.string().min(1).max(400).regex(/^[^\x00-\x1f\x7f]*$/, { error: "expected one line" })
+    .default("Refused by policy"),
+};
+
+const rejectRelay = z.strictObject({ kind: z.literal("reject"), ...refusalSchema });
+
+const splitRelay = z.strictObject({
+  kind: z.literal("split"),
+  relays: z
+    .array(z.strictObject({ relay: resourceName, percent: z.number().min(0).max(100) }))
+    .min(2)
+    .max(2)
+    .refine(
+      (parts) => Math.abs(parts.reduce((sum, { percent }) => sum + percent, 0) - 100) < 1e-6,
+      {
+        error: "the percentages do not add up to 100",
+      },
+    )
+    .meta({ description: "A recipient always goes to the same one of the two" }),
+});
+
 /**
  * The definition of a relay: `mx` (the mail hosts of each recipient's domain), `smtp` (these
- * hosts), `capture` (kept in Postgres for looking at), `discard` (accepted and dropped).
+ * hosts), `lmtp` (these hosts, by LMTP), `http` (a POST for each message), `capture` (kept in
+ * Postgres for looking at), `discard` (accepted and dropped), `reject` (refused), `split` (a share
+ * of the recipients to each of two relays).
  */
 export const relaySchema = z
-  .discriminatedUnion("kind", [mxRelay, smtpRelay, captureRelay, discardRelay])
+  .discriminatedUnion("kind", [
+    mxRelay,
+    smtpRelay,
+    lmtpRelay,
+    httpRelay,
+    captureRelay,
+    discardRelay,
+    rejectRelay,
+    splitRelay,
+  ])
   .meta({
     id: "Relay",
     examples: [{ kind: "smtp", hosts: [{ host: "10.0.0.5", port: 25 }] }],

@@ -15,6 +15,9 @@ const configuration: Configuration = {
     ["xn--bcher-kva.example", domainSchema.parse({ relay: "internal" })],
     ["partner.test", domainSchema.parse({ relay: "partner-mx" })],
   ]),
+  users: new Map(),
+  rules: new Map(),
+  settings: new Map(),
   clients: new Map([
     ["lan", clientSchema.parse({ networks: ["10.0.0.0/8", "2001:db8::/33"] })],
     ["printer", clientSchema.parse({ networks: ["10.1.2.3"] })],

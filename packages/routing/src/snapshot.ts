@@ -2,9 +2,12 @@
 import {
   type Configuration,
   DEFAULT_RELAY,
+  defaultSettings,
   type Domain,
   type Relay,
   relaySchema,
+  type Settings,
+  SETTINGS_NAME,
 } from "@postern/config";
 import { compileNetworks, type NetworkTable } from "./networks.ts";
 
@@ -14,6 +17,7 @@ export interface Snapshot {
   readonly domains: ReadonlyMap<string, Domain>;
   readonly relays: ReadonlyMap<string, Relay>;
   readonly clientNetworks: NetworkTable;
+  readonly settings: Settings;
 }
 
 /** Compiles a configuration. */
@@ -28,5 +32,6 @@ export function compile(configuration: Configuration): Snapshot {
     domains: configuration.domains,
     relays,
     clientNetworks: compileNetworks(networks),
+    settings: configuration.settings.get(SETTINGS_NAME) ?? defaultSettings,
   };
 }

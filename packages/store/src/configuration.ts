@@ -79,7 +79,10 @@ export function openConfiguration({ drizzle }: Database): ConfigurationStore {
         const maps = Object.fromEntries(
           Object.keys(resourceKinds).map((kind) => [kind, new Map<string, unknown>()]),
         );
-        for (const { kind, name, body } of rows) maps[kind]?.set(name, body);
+        for (const { kind, name, body } of rows) {
+          // What an older version stored gets the defaults of what it did not know.
+          maps[kind]?.set(name, resourceKinds[kind as ResourceKind].schema.parse(body));
+        }
         return { version: row?.version ?? 0, ...maps } as unknown as Configuration;
       }, { isolationLevel: "repeatable read", accessMode: "read only" }),
     async get<K extends ResourceKind>(kind: K, name: string) {
@@ -179,7 +182,7 @@ function stored<K extends ResourceKind>(row: typeof resources.$inferSelect): Sto
   return {
     kind: row.kind as K,
     name: row.name,
-    body: row.body as Resource<K>,
+    body: resourceKinds[row.kind as K].schema.parse(row.body) as Resource<K>,
     version: row.validFrom,
   };
 }

@@ -13,6 +13,20 @@ export interface Destination {
 /** How far a recipient has come. The last four are ends. */
 export type RecipientState = "queued" | "deferred" | "delivered" | "bounced" | "held" | "deleted";
 
+/** One change to the header of a recipient's copy. */
+export type HeaderEdit =
+  | { readonly remove: string }
+  | { readonly add: string; readonly value: string };
+
+/** What is different about a recipient's copy on its way out. */
+export interface Treatment {
+  /** Goes out in place of the message's reverse-path; may carry a source route. */
+  readonly reversePath?: string;
+  /** Hosts of a source route still to be gone, the next one first (RFC 821 §3.6). */
+  readonly sourceRoute?: readonly string[];
+  readonly edits?: readonly HeaderEdit[];
+}
+
 /** A recipient of a message that is to be stored. */
 export interface AcceptedRecipient {
   readonly forwardPath: string;

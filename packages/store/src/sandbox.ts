@@ -1,4 +1,5 @@
 /** The sandbox of a new gateway: mail for example.test is kept for looking at. */
+import { domainSchema } from "@postern/config";
 import { openConfiguration } from "./configuration.ts";
 import { openDatabase } from "./connection.ts";
 
@@ -10,7 +11,7 @@ export async function seedSandbox(databaseUrl: string): Promise<void> {
     if ((await configuration.currentVersion()) !== 1) return;
     await configuration.apply([
       { kind: "relays", name: "sandbox", body: { kind: "capture" } },
-      { kind: "domains", name: "example.test", body: { relay: "sandbox" } },
+      { kind: "domains", name: "example.test", body: domainSchema.parse({ relay: "sandbox" }) },
     ], { author: "postern", note: "the sandbox: mail for example.test is captured" });
   } finally {
     await database.close();

@@ -1,3 +1,4 @@
+import { domainSchema } from "@postern/config";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createTestDatabase, type TestDatabase } from "../../../tests/database.ts";
 import {
@@ -224,13 +225,19 @@ describe("the configuration", () => {
     const store = openConfiguration(database);
     const before = await store.currentVersion();
     const capture = { kind: "capture" } as const;
-    expect(await store.apply([{ kind: "domains", name: "x.test", body: { relay: "none" } }], by))
+    expect(
+      await store.apply([{
+        kind: "domains",
+        name: "x.test",
+        body: domainSchema.parse({ relay: "none" }),
+      }], by),
+    )
       .toMatchObject({ status: "dangling", references: [{ from: { pointer: "/relay" } }] });
     expect(await store.currentVersion()).toBe(before);
 
     expect(
       await store.apply([
-        { kind: "domains", name: "x.test", body: { relay: "keep" } },
+        { kind: "domains", name: "x.test", body: domainSchema.parse({ relay: "keep" }) },
         { kind: "relays", name: "keep", body: capture },
       ], by),
     ).toEqual({ status: "applied", version: before + 1, created: [true, true] });

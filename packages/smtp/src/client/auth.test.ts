@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { beginSasl, type SaslStep, usableMechanisms } from "./auth.ts";
-import { decodeBase64, encodeBase64 } from "./base64.ts";
+import { decodeBase64, encodeBase64 } from "../base64.ts";
 import type { ClientCredentials } from "./options.ts";
 
 const encoder = new TextEncoder();

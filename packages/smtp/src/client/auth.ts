@@ -5,7 +5,7 @@
  * This file must not know SMTP's lines, and does no cryptography: SCRAM's is asked of the adapter.
  */
 import type { ScramProof, ScramProofQuestion } from "./actions.ts";
-import { decodeBase64, encodeBase64 } from "./base64.ts";
+import { decodeBase64, encodeBase64 } from "../base64.ts";
 import type { ClientCredentials } from "./options.ts";
 
 /** What to do with a challenge. */

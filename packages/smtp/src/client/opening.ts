@@ -13,7 +13,7 @@ import {
   type SaslStep,
   usableMechanisms,
 } from "./auth.ts";
-import { decodeBase64, encodeBase64 } from "./base64.ts";
+import { decodeBase64, encodeBase64 } from "../base64.ts";
 import { parseCapabilities, withoutExtensions } from "./capabilities.ts";
 import type { Conversation } from "./conversation.ts";
 import type { ClientSessionOptions, ClientTlsInformation } from "./options.ts";

@@ -4,7 +4,7 @@
  * This file must not know the mechanisms' messages.
  */
 import type { Command } from "../command.ts";
-import { decodeBase64, encodeBase64 } from "../client/base64.ts";
+import { decodeBase64, encodeBase64 } from "../base64.ts";
 import { type Reply, reply } from "../reply.ts";
 import type { AuthMechanism } from "./actions.ts";
 import type { ServerCore } from "./core.ts";

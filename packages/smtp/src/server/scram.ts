@@ -4,7 +4,7 @@
  *
  * This file must not know where verifiers are kept.
  */
-import { decodeBase64, encodeBase64 } from "../client/base64.ts";
+import { decodeBase64, encodeBase64 } from "../base64.ts";
 import { decodeUtf8, encodeUtf8 } from "../wire-text.ts";
 import type { ScramVerifier } from "./actions.ts";
 import type { TlsInformation } from "./options.ts";

@@ -2,7 +2,7 @@
  * A fuzz run of the client: what the servers of the golden transcripts say, mutated and cut at random,
  * against sessions made at random. Nothing may throw, and each transaction must have one outcome.
  *
- * The long run is `bench/client.fuzz.ts`. The same seed gives the same dialogue.
+ * The long run is `fuzz/fuzz.ts`. The same seed gives the same dialogue.
  *
  * This file must not know files.
  */

@@ -3,7 +3,7 @@
  *
  * This file must not know what commands do.
  */
-import { parseCommand, verbOf } from "../command.ts";
+import { parseCommand, type Verb, verbOf } from "../command.ts";
 import type { Line } from "../lines.ts";
 import type { Reply } from "../reply.ts";
 import { over, respond } from "./authentication.ts";
@@ -29,6 +29,10 @@ export function takeCommand(core: ServerCore, line: Line): void {
   if (line.length > (verb === "AUTH" ? limits.authLine : limits.commandLine)) {
     return core.reply(replies.lineTooLong);
   }
+  if (core.options.pipelining === "strict" && core.input.size > 0 && !mayBeFollowed(core, verb)) {
+    core.reply(replies.outOfTurn);
+    return core.end();
+  }
   const state = core.state as CommandState;
   const verdict = order[state][verb];
   if (verdict !== "run" && verb !== "BDAT") return core.reply(inFlavour(core, verdict));
@@ -49,6 +53,13 @@ export function takeCommand(core: ServerCore, line: Line): void {
   }
   handle(core, command);
 }
+
+/** Whether more may come before the reply (RFC 2920 §3.1, RFC 3030 §4.2). Behind QUIT nothing is read. */
+function mayBeFollowed({ extended, options }: ServerCore, verb: Verb): boolean {
+  return verb === "QUIT" || extended && options.extensions.pipelining && grouped.has(verb);
+}
+
+const grouped: ReadonlySet<Verb> = new Set(["MAIL", "RCPT", "RSET", "BDAT"]);
 
 /** Takes a line of an AUTH exchange. */
 export function takeResponse(core: ServerCore, line: Line): void {

@@ -161,6 +161,13 @@ export interface ServerSessionOptions {
    * route (`honour`, RFC 821 §3.6); or `refuse`.
    */
   readonly sourceRoutes?: "strip" | "honour" | "refuse";
+  /**
+   * What becomes of input behind a command that must end its group (RFC 2920 §3.1: EHLO, DATA, NOOP
+   * and so on, and every command where PIPELINING was not offered): read in its turn (`lenient`,
+   * default, as RFC 2920 §3.2 asks), or answered 554 5.5.0 and closed (`strict`). Nothing may follow
+   * STARTTLS either way.
+   */
+  readonly pipelining?: "lenient" | "strict";
   /** Ask for a PROXY protocol preamble, version 1 or 2, before anything else. Default false. */
   readonly proxy?: boolean;
   /** From so many errors on, each error's reply waits so many seconds. Default: after 10, 1 s. */

@@ -124,6 +124,7 @@ export const replies = {
   noForwardRoute: constant(553, "5.1.3", "Source routes are not accepted"),
   etrnDenied: constant(459, "4.7.1", "Not allowed for this client"),
   pipelinedBehindTls: constant(554, "5.5.1", "Nothing may follow STARTTLS before the handshake"),
+  outOfTurn: constant(554, "5.5.0", "Input before the reply to a command that ends its group"),
   connectRefused: constant(554, "5.7.1", "No service for you here"),
   tooManyErrors: constant(421, "4.7.0", "Too many errors"),
   tooManyCommands: constant(421, "4.7.0", "Too many commands in one session"),

@@ -30,6 +30,7 @@ export interface ResolvedOptions {
   readonly limits: ServerLimits;
   readonly lineEnds: "refuse" | "normalise";
   readonly sourceRoutes: "strip" | "honour" | "refuse";
+  readonly pipelining: "lenient" | "strict";
   readonly proxy: boolean;
   readonly tarpit: { readonly afterErrors: number; readonly seconds: number };
 }
@@ -61,6 +62,7 @@ export function resolveOptions(options: ServerSessionOptions): ResolvedOptions {
     limits: { ...defaultServerLimits, ...options.limits },
     lineEnds: options.lineEnds ?? "refuse",
     sourceRoutes: options.sourceRoutes ?? "strip",
+    pipelining: options.pipelining ?? "lenient",
     proxy: options.proxy ?? false,
     tarpit: options.tarpit ?? { afterErrors: 10, seconds: 1 },
   };

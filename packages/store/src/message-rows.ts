@@ -28,13 +28,15 @@ export function messageRows(
       version: message.configurationVersion,
     });
     const seen = new Set<number>();
-    message.recipients.forEach(({ forwardPath, parameters, destination, decision }, ordinal) => {
+    message.recipients.forEach((recipient, ordinal) => {
+      const { forwardPath, parameters, treatment = {}, destination, decision } = recipient;
       const id = destinations.idOf(destination);
       rows.recipients.push({
         message: message.id,
         n: ordinal,
         path: forwardPath,
         parameters,
+        treatment,
         decision,
         destination: id,
         at,

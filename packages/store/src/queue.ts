@@ -69,7 +69,8 @@ export function openQueue({ sql }: Database): Queue {
           on c.message_id = m.id and c.ordinal = 0 and m.size < ${PIECE_BYTES}
         cross join lateral (
           select coalesce(json_agg(json_build_object('ordinal', ordinal, 'forwardPath', forward_path,
-            'parameters', parameters) order by ordinal), '[]') as recipients
+            'parameters', parameters, 'treatment', treatment, 'delayReported',
+            delay_reported_at is not null) order by ordinal), '[]') as recipients
           from recipients
           where message_id = m.id and destination_id = claimed.destination_id
             and state in ('queued', 'deferred')
@@ -134,9 +135,11 @@ export function openQueue({ sql }: Database): Queue {
           select o.message, o.at, 'attempted', o.event
           from o join owned on owned.message_id = o.message and owned.destination_id = o.destination
         ), changed as (
-          update recipients r set state = x.state, last_reply = x.reply, changed_at = x.at
+          update recipients r set state = x.state, last_reply = x.reply, changed_at = x.at,
+            delay_reported_at = case when x.delayed then x.at else r.delay_reported_at end
           from json_to_recordset(${JSON.stringify(outcomes.flatMap(recipientRows))}::text::json)
-            as x (message uuid, destination bigint, n int, state text, reply text, at timestamptz)
+            as x (message uuid, destination bigint, n int, state text, reply text, delayed boolean,
+              at timestamptz)
           join owned on owned.message_id = x.message and owned.destination_id = x.destination
           where r.message_id = x.message and r.ordinal = x.n
         ), report as (
@@ -156,11 +159,13 @@ export function openQueue({ sql }: Database): Queue {
             message_id text, version bigint)
           join report on report.report = m.id
         ), report_recipients as (
-          insert into recipients (message_id, ordinal, forward_path, parameters, decision,
-            destination_id, state, changed_at)
-          select r.message, r.n, r.path, r.parameters, r.decision, r.destination, 'queued', r.at
+          insert into recipients (message_id, ordinal, forward_path, parameters, treatment,
+            decision, destination_id, state, changed_at)
+          select r.message, r.n, r.path, r.parameters, r.treatment, r.decision, r.destination,
+            'queued', r.at
           from json_to_recordset(${JSON.stringify(rows.recipients)}::text::json) as r (message uuid,
-            n int, path text, parameters jsonb, decision jsonb, destination bigint, at timestamptz)
+            n int, path text, parameters jsonb, treatment jsonb, decision jsonb,
+            destination bigint, at timestamptz)
           join report on report.report = r.message
         ), report_deliveries as (
           insert into deliveries (message_id, destination_id, due_at)
@@ -219,12 +224,13 @@ function outcomeRow({ messageId, destinationId, at, dueAt, attempt, recipients }
 }
 
 function recipientRows({ messageId, destinationId, at, recipients }: DeliveryOutcome) {
-  return recipients.map(({ ordinal, state, reply }) => ({
+  return recipients.map(({ ordinal, state, reply, delayReported = false }) => ({
     message: messageId,
     destination: destinationId,
     n: ordinal,
     state,
     reply,
+    delayed: delayReported,
     at: at.toISOString(),
   }));
 }

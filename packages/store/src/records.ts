@@ -32,6 +32,8 @@ export interface AcceptedRecipient {
   readonly forwardPath: string;
   /** The ESMTP parameters of its RCPT. */
   readonly parameters: object;
+  /** What is different about its copy; nothing when absent. */
+  readonly treatment?: Treatment;
   readonly destination: Destination;
   /** Why it goes there, as routing said. */
   readonly decision: object;
@@ -60,6 +62,9 @@ export interface ClaimedRecipient {
   readonly ordinal: number;
   readonly forwardPath: string;
   readonly parameters: object;
+  readonly treatment: Treatment;
+  /** Its sender was told already that it is late. */
+  readonly delayReported: boolean;
 }
 
 /** A delivery that this worker, and no other, now has in hand. */
@@ -82,9 +87,12 @@ export interface ClaimedDelivery {
 /** What became of one recipient in an attempt. */
 export interface RecipientOutcome {
   readonly ordinal: number;
-  readonly state: "deferred" | "delivered" | "bounced";
+  /** `held`: given up with nobody to tell, a dead letter for the administrator. */
+  readonly state: "deferred" | "delivered" | "bounced" | "held";
   /** The next hop's reply, or what kept us from getting one; shown to people. */
   readonly reply: string;
+  /** The outcome's report tells the sender that this recipient is late. */
+  readonly delayReported?: true;
 }
 
 /** What became of a claimed delivery. */
@@ -97,6 +105,6 @@ export interface DeliveryOutcome {
   readonly dueAt: Date | undefined;
   /** The attempt as the event tells it: host, address, TLS, replies. */
   readonly attempt: object;
-  /** A message that this outcome gives rise to, stored with it or not at all: the bounce. */
+  /** A message that this outcome gives rise to, stored with it or not at all: the report. */
   readonly report?: { readonly message: AcceptedMessage; readonly content: Uint8Array };
 }

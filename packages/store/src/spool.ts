@@ -113,11 +113,12 @@ export function openSpool({ sql }: Database): Spool {
         from json_to_recordset(${JSON.stringify(pieces)}::text::json) as c (message uuid,
           start int, length int)
       ), r as (
-        insert into recipients (message_id, ordinal, forward_path, parameters, decision,
+        insert into recipients (message_id, ordinal, forward_path, parameters, treatment, decision,
           destination_id, state, changed_at)
-        select message, n, path, parameters, decision, destination, 'queued', at
+        select message, n, path, parameters, treatment, decision, destination, 'queued', at
         from json_to_recordset(${JSON.stringify(rows.recipients)}::text::json) as r (message uuid,
-          n int, path text, parameters jsonb, decision jsonb, destination bigint, at timestamptz)
+          n int, path text, parameters jsonb, treatment jsonb, decision jsonb, destination bigint,
+          at timestamptz)
       ), d as (
         insert into deliveries (message_id, destination_id, due_at)
         select message, destination, at

@@ -185,6 +185,40 @@ describe("outcomes", () => {
     await removeProcess(database, worker);
   });
 
+  test("a recipient's treatment is claimed with it; that its delay was reported is kept", async () => {
+    const treatment = {
+      reversePath: "SRS0=x@gateway.test",
+      sourceRoute: ["b.test"],
+      edits: [{ remove: "Subject" }, { add: "X-A", value: "1" }],
+    };
+    const id = await accept(new Uint8Array([1]), {
+      recipients: [{ ...to("a@treated.test"), treatment }, to("b@treated.test")],
+    });
+    const worker = await register();
+    const queue = openQueue(database);
+    const claim = async () =>
+      (await queue.claim({ workerId: worker, ...claimAll })).find((one) => one.messageId === id)!;
+    const delivery = await claim();
+    expect(delivery.recipients.map((one) => [one.treatment, one.delayReported]))
+      .toEqual([[treatment, false], [{}, false]]);
+    const deferred = { state: "deferred", reply: "450 4.2.1 later" } as const;
+    const dueAt = new Date(Date.now() - 1);
+    await queue.record(worker, [outcomeOf(delivery, {
+      recipients: [
+        { ordinal: 0, ...deferred, delayReported: true },
+        { ordinal: 1, ...deferred },
+      ],
+      dueAt,
+    })]);
+    const second = await claim();
+    await queue.record(worker, [outcomeOf(second, {
+      recipients: [0, 1].map((ordinal) => ({ ordinal, ...deferred })),
+      dueAt,
+    })]);
+    expect((await claim()).recipients.map((one) => one.delayReported)).toEqual([true, false]);
+    await removeProcess(database, worker);
+  });
+
   test("a worker that was taken for dead records nothing, and no report of it is sent", async () => {
     const id = await accept(new Uint8Array([1]), { recipients: [to("a@fenced.test")] });
     const queue = openQueue(database);

@@ -75,8 +75,12 @@ export const recipients = pgTable("recipients", {
   parameters: jsonb().notNull(),
   decision: jsonb().notNull(),
   destinationId: bigint("destination_id", { mode: "number" }).notNull(),
+  /** What is different about this recipient's copy (`Treatment` in records.ts). */
+  treatment: jsonb().notNull().default({}),
   state: text().notNull(),
   lastReply: text("last_reply"),
+  /** When its sender was told that it is late: told once. */
+  delayReportedAt: timestamp("delay_reported_at", { withTimezone: true }),
   changedAt: timestamp("changed_at", { withTimezone: true }).notNull(),
 }, (table) => [
   primaryKey({ columns: [table.messageId, table.ordinal] }),

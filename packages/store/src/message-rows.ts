@@ -7,6 +7,7 @@ export interface MessageRows {
   readonly messages: object[];
   readonly recipients: object[];
   readonly deliveries: object[];
+  readonly events: object[];
 }
 
 /** Makes the rows; every destination must have been learnt. */
@@ -14,12 +15,15 @@ export function messageRows(
   accepted: Iterable<AcceptedMessage>,
   destinations: DestinationIds,
 ): MessageRows {
-  const rows: MessageRows = { messages: [], recipients: [], deliveries: [] };
+  const rows: MessageRows = { messages: [], recipients: [], deliveries: [], events: [] };
   for (const message of accepted) {
     const at = message.receivedAt.toISOString();
+    const due = (message.dueAt ?? message.receivedAt).toISOString();
+    const { priority = 0 } = message.parameters as { readonly priority?: number };
     rows.messages.push({
       id: message.id,
       at,
+      released: message.dueAt?.toISOString() ?? null,
       reverse_path: message.reversePath,
       parameters: message.parameters,
       session: message.session,
@@ -29,7 +33,7 @@ export function messageRows(
     });
     const seen = new Set<number>();
     message.recipients.forEach((recipient, ordinal) => {
-      const { forwardPath, parameters, treatment = {}, destination, decision } = recipient;
+      const { forwardPath, parameters, treatment = {}, destination, decision, hold } = recipient;
       const id = destinations.idOf(destination);
       rows.recipients.push({
         message: message.id,
@@ -39,11 +43,17 @@ export function messageRows(
         treatment,
         decision,
         destination: id,
+        state: hold === undefined ? "queued" : "held",
         at,
       });
+      if (hold !== undefined) {
+        const detail = { recipient: forwardPath, reason: hold };
+        rows.events.push({ message: message.id, at, detail });
+        return;
+      }
       if (seen.has(id)) return;
       seen.add(id);
-      rows.deliveries.push({ message: message.id, destination: id, at });
+      rows.deliveries.push({ message: message.id, destination: id, due, priority });
     });
   }
   return rows;

@@ -49,7 +49,7 @@ export function openQueue({ sql }: Database): Queue {
           cross join lateral (
             select message_id, destination_id from deliveries
             where destination_id = x.id and worker_id is null and due_at <= now()
-            order by due_at limit ${perDestination}
+            order by priority desc, due_at limit ${perDestination}
             for update skip locked
           ) d
           where x.paused_at is null and (x.not_before is null or x.not_before <= now())
@@ -61,7 +61,12 @@ export function openQueue({ sql }: Database): Queue {
           where d.message_id = c.message_id and d.destination_id = c.destination_id
           returning d.message_id, d.destination_id, d.attempts, c.relay, c.next_hop
         )
-        select claimed.*, m.received_at, m.reverse_path, m.parameters, m.size,
+        select claimed.*, m.received_at, coalesce(m.released_at, m.received_at) + (
+            select coalesce(sum(p.resumed_at - greatest(p.paused_at, m.released_at, m.received_at)),
+              '0') from destination_pauses p
+            where p.destination_id = claimed.destination_id
+              and p.resumed_at > coalesce(m.released_at, m.received_at)
+          ) as lifetime_from, m.reverse_path, m.parameters, m.size,
           m.configuration_version, c.bytes, r.recipients
         from claimed
         join messages m on m.id = claimed.message_id
@@ -70,7 +75,7 @@ export function openQueue({ sql }: Database): Queue {
         cross join lateral (
           select coalesce(json_agg(json_build_object('ordinal', ordinal, 'forwardPath', forward_path,
             'parameters', parameters, 'treatment', treatment, 'delayReported',
-            delay_reported_at is not null) order by ordinal), '[]') as recipients
+            delay_reported_at is not null, 'lastReply', last_reply) order by ordinal), '[]') as recipients
           from recipients
           where message_id = m.id and destination_id = claimed.destination_id
             and state in ('queued', 'deferred')
@@ -81,6 +86,7 @@ export function openQueue({ sql }: Database): Queue {
         destination: { relay: row.relay, nextHop: row.next_hop },
         attempts: row.attempts,
         receivedAt: row.received_at,
+        lifetimeFrom: row.lifetime_from,
         reversePath: row.reverse_path,
         parameters: row.parameters,
         size: Number(row.size),
@@ -168,10 +174,10 @@ export function openQueue({ sql }: Database): Queue {
             destination bigint, at timestamptz)
           join report on report.report = r.message
         ), report_deliveries as (
-          insert into deliveries (message_id, destination_id, due_at)
-          select d.message, d.destination, d.at
+          insert into deliveries (message_id, destination_id, due_at, priority)
+          select d.message, d.destination, d.due, d.priority
           from json_to_recordset(${JSON.stringify(rows.deliveries)}::text::json) as d (message uuid,
-            destination bigint, at timestamptz)
+            destination bigint, due timestamptz, priority smallint)
           join report on report.report = d.message
         ), woken as (
           select pg_notify(${QUEUE_CHANNEL}, '') where exists (select 1 from report)

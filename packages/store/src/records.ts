@@ -37,6 +37,8 @@ export interface AcceptedRecipient {
   readonly destination: Destination;
   /** Why it goes there, as routing said. */
   readonly decision: object;
+  /** Given: it is held for an administrator, for this reason, and not delivered. */
+  readonly hold?: string;
 }
 
 /** A message that is to be stored: its envelope, where it came from and where it goes. */
@@ -44,8 +46,10 @@ export interface AcceptedMessage {
   /** The queue id: a UUID of version 7. */
   readonly id: string;
   readonly receivedAt: Date;
+  /** Not to be delivered before this time (HOLDFOR, HOLDUNTIL: RFC 4865); at once when absent. */
+  readonly dueAt?: Date;
   readonly reversePath: string;
-  /** The ESMTP parameters of MAIL. */
+  /** The ESMTP parameters of MAIL; its `priority` (RFC 6710) is the queue's. */
   readonly parameters: object;
   /** The session it came by: client address, HELO name, TLS, user. */
   readonly session: object;
@@ -65,6 +69,8 @@ export interface ClaimedRecipient {
   readonly treatment: Treatment;
   /** Its sender was told already that it is late. */
   readonly delayReported: boolean;
+  /** What the last attempt ended with; null before the first. */
+  readonly lastReply: string | null;
 }
 
 /** A delivery that this worker, and no other, now has in hand. */
@@ -75,6 +81,11 @@ export interface ClaimedDelivery {
   /** Attempts made before this one. */
   readonly attempts: number;
   readonly receivedAt: Date;
+  /**
+   * When its lifetime began: when it was received or, later, released for delivery, and moved on by
+   * the time for which its destination was paused since.
+   */
+  readonly lifetimeFrom: Date;
   readonly reversePath: string;
   readonly parameters: object;
   readonly size: number;

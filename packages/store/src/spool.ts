@@ -101,11 +101,11 @@ export function openSpool({ sql }: Database): Spool {
     const blob = concatenate(batch, pieces);
     await sql`
       with m as (
-        insert into messages (id, received_at, reverse_path, parameters, session, size, message_id,
-          configuration_version)
-        select id, at, reverse_path, parameters, session, size, message_id, version
+        insert into messages (id, received_at, released_at, reverse_path, parameters, session, size,
+          message_id, configuration_version)
+        select id, at, released, reverse_path, parameters, session, size, message_id, version
         from json_to_recordset(${JSON.stringify(rows.messages)}::text::json) as m (id uuid,
-          at timestamptz, reverse_path text, parameters jsonb, session jsonb, size bigint,
+          at timestamptz, released timestamptz, reverse_path text, parameters jsonb, session jsonb, size bigint,
           message_id text, version bigint)
       ), c as (
         insert into contents (message_id, ordinal, bytes)
@@ -115,15 +115,20 @@ export function openSpool({ sql }: Database): Spool {
       ), r as (
         insert into recipients (message_id, ordinal, forward_path, parameters, treatment, decision,
           destination_id, state, changed_at)
-        select message, n, path, parameters, treatment, decision, destination, 'queued', at
+        select message, n, path, parameters, treatment, decision, destination, state, at
         from json_to_recordset(${JSON.stringify(rows.recipients)}::text::json) as r (message uuid,
           n int, path text, parameters jsonb, treatment jsonb, decision jsonb, destination bigint,
-          at timestamptz)
+          state text, at timestamptz)
+      ), e as (
+        insert into events (message_id, at, kind, detail)
+        select message, at, 'held', detail
+        from json_to_recordset(${JSON.stringify(rows.events)}::text::json) as e (message uuid,
+          at timestamptz, detail jsonb)
       ), d as (
-        insert into deliveries (message_id, destination_id, due_at)
-        select message, destination, at
+        insert into deliveries (message_id, destination_id, due_at, priority)
+        select message, destination, due, priority
         from json_to_recordset(${JSON.stringify(rows.deliveries)}::text::json) as d (message uuid,
-          destination bigint, at timestamptz)
+          destination bigint, due timestamptz, priority smallint)
       )
       select pg_notify(${QUEUE_CHANNEL}, '')`;
   }

@@ -87,6 +87,53 @@ describe("the spool and the queue", () => {
     await removeProcess(database, other);
   });
 
+  test("a held recipient has no delivery; its event tells why", async () => {
+    const id = await accept(new Uint8Array([1]), {
+      recipients: [{ ...to("a@held.test"), hold: "quarantine" }, to("b@held.test")],
+    });
+    const worker = await register();
+    const claimed = await openQueue(database).claim({ workerId: worker, ...claimAll });
+    expect(
+      claimed.filter(({ messageId }) => messageId === id)
+        .flatMap(({ recipients }) => recipients.map(({ forwardPath }) => forwardPath)),
+    ).toEqual(["b@held.test"]);
+    const detail = (await openMessages(database).get(id))!;
+    expect(detail.recipients.map(({ state }) => state)).toEqual(["held", "queued"]);
+    expect(detail.events).toContainEqual(
+      expect.objectContaining({ kind: "held", recipient: "a@held.test", reason: "quarantine" }),
+    );
+    await removeProcess(database, worker);
+  });
+
+  test("what is for later waits, and its lifetime begins then; priority goes first", async () => {
+    const at = new Date();
+    const later = new Date(at.getTime() + 3_600_000);
+    const past = new Date(at.getTime() - 60_000);
+    const recipients = [to("a@ordered.test")];
+    const waiting = await accept(new Uint8Array([1]), { recipients, dueAt: later });
+    const low = await accept(new Uint8Array([1]), { recipients, parameters: { priority: -3 } });
+    const released = await accept(new Uint8Array([1]), { recipients, dueAt: past });
+    const high = await accept(new Uint8Array([1]), { recipients, parameters: { priority: 5 } });
+    const worker = await register();
+    const queue = openQueue(database);
+    const claimed: string[] = [];
+    for (let again = true; again;) {
+      const [one] = await queue.claim({
+        workerId: worker,
+        limit: 1,
+        perDestination: 1,
+        except: [],
+      });
+      again = one !== undefined;
+      if (one?.destination.nextHop !== "ordered.test") continue;
+      claimed.push(one.messageId);
+      if (one.messageId === released) expect(one.lifetimeFrom).toEqual(past);
+    }
+    expect(claimed).toEqual([high, released, low]);
+    expect(claimed).not.toContain(waiting);
+    await removeProcess(database, worker);
+  });
+
   test("content of any size comes back byte for byte", async () => {
     for (const size of [0, PIECE_BYTES - 1, PIECE_BYTES, PIECE_BYTES + 1, 5 * PIECE_BYTES]) {
       const content = Uint8Array.from({ length: size }, (_, index) => (index * 31) & 255);

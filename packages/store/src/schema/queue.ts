@@ -14,6 +14,7 @@ import {
   jsonb,
   pgTable,
   primaryKey,
+  real,
   smallint,
   text,
   timestamp,
@@ -42,13 +43,31 @@ export const destinations = pgTable("destinations", {
   pausedAt: timestamp("paused_at", { withTimezone: true }),
   /** Nothing is claimed before this time: the destination failed as a whole. */
   notBefore: timestamp("not_before", { withTimezone: true }),
+  /** How often in a row it failed as a whole; 0 where mail goes through. */
+  failures: integer().notNull().default(0),
+  /** While it fails, one delivery at a time probes it; that one has until this time. */
+  probeUntil: timestamp("probe_until", { withTimezone: true }),
   lastReply: text("last_reply"),
+  lastReplyAt: timestamp("last_reply_at", { withTimezone: true }),
+  /** Deliveries at once, where its relay limits them: grows on success, shrinks on failure. */
+  concurrency: real(),
+  /** What is left of its rate (`Allowance` in limits.ts), where its relay has one. */
+  allowance: jsonb(),
 }, (table) => [unique("destinations_relay_next_hop").on(table.relay, table.nextHop)]);
+
+/** When destinations were paused: that time does not count against the lifetime of what waits. */
+export const destinationPauses = pgTable("destination_pauses", {
+  destinationId: bigint("destination_id", { mode: "number" }).notNull(),
+  pausedAt: timestamp("paused_at", { withTimezone: true }).notNull(),
+  resumedAt: timestamp("resumed_at", { withTimezone: true }).notNull(),
+}, (table) => [primaryKey({ columns: [table.destinationId, table.pausedAt] })]);
 
 /** One row for each accepted message; its id is its queue id, a UUID that sorts by time. */
 export const messages = pgTable("messages", {
   id: uuid().primaryKey(),
   receivedAt: timestamp("received_at", { withTimezone: true }).notNull(),
+  /** Not to be delivered before this time, as the sender asked (RFC 4865). */
+  releasedAt: timestamp("released_at", { withTimezone: true }),
   reversePath: text("reverse_path").notNull(),
   parameters: jsonb().notNull(),
   session: jsonb().notNull(),
@@ -92,13 +111,16 @@ export const deliveries = pgTable("deliveries", {
   messageId: uuid("message_id").notNull(),
   destinationId: bigint("destination_id", { mode: "number" }).notNull(),
   dueAt: timestamp("due_at", { withTimezone: true }).notNull(),
+  /** −9 to 9: of a destination's deliveries that are due, the highest go first (RFC 6710). */
+  priority: smallint().notNull().default(0),
   attempts: smallint().notNull().default(0),
   workerId: bigint("worker_id", { mode: "number" }),
 }, (table) => [
   primaryKey({ columns: [table.messageId, table.destinationId] }),
-  index("deliveries_due").on(table.destinationId, table.dueAt)
+  index("deliveries_due").on(table.destinationId, table.priority, table.dueAt)
     .where(sql`${table.workerId} is null`),
-  index("deliveries_claimed").on(table.workerId).where(sql`${table.workerId} is not null`),
+  index("deliveries_claimed").on(table.destinationId, table.workerId)
+    .where(sql`${table.workerId} is not null`),
 ]);
 
 /** What happened to a message after it was received. */

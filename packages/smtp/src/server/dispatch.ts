@@ -23,6 +23,7 @@ export function takeCommand(core: ServerCore, line: Line): void {
   const { text } = line;
   const verb = verbOf(text);
   if (verb === undefined) {
+    if (foreign.test(text)) return core.reply(replies.foreign);
     const tooLong = line.length > limits.commandLine;
     return core.reply(tooLong ? replies.lineTooLong : replies.unknown);
   }
@@ -58,6 +59,9 @@ export function takeCommand(core: ServerCore, line: Line): void {
 function mayBeFollowed({ extended, options }: ServerCore, verb: Verb): boolean {
   return verb === "QUIT" || extended && options.extensions.pipelining && grouped.has(verb);
 }
+
+/** The first line of HTTP: a browser led to this port by a page, whose next lines may be SMTP. */
+const foreign = /^(CONNECT|DELETE|GET|HEAD|OPTIONS|PATCH|POST|PUT) /;
 
 const grouped: ReadonlySet<Verb> = new Set(["MAIL", "RCPT", "RSET", "BDAT"]);
 

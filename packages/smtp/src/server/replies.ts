@@ -126,6 +126,7 @@ export const replies = {
   pipelinedBehindTls: constant(554, "5.5.1", "Nothing may follow STARTTLS before the handshake"),
   outOfTurn: constant(554, "5.5.0", "Input before the reply to a command that ends its group"),
   connectRefused: constant(554, "5.7.1", "No service for you here"),
+  foreign: constant(421, "4.7.0", "This is SMTP, not HTTP"),
   tooManyErrors: constant(421, "4.7.0", "Too many errors"),
   tooManyCommands: constant(421, "4.7.0", "Too many commands in one session"),
   tooManyTransactions: constant(421, "4.7.0", "Too many messages in one session"),

@@ -3,9 +3,11 @@
  * content from the store to the core. What replies mean is the core's business.
  */
 import { connect, type Socket } from "node:net";
+import type { Timeouts } from "@postern/config";
 import {
   type ClientAction,
   ClientSession,
+  clientTimeoutSeconds,
   type Reply,
   replyOfFailure,
   type SessionFailure,
@@ -15,8 +17,8 @@ import {
 } from "@postern/smtp";
 import type { NextHop } from "./next-hops.ts";
 
-/** Milliseconds that a connection may take to come about. */
-const CONNECT_MILLISECONDS = 30_000;
+/** Seconds that a connection may take to come about, where the relay does not say. */
+const CONNECT_SECONDS = 30;
 
 /** An open session that takes transactions, one after another. */
 export interface NextHopSession {
@@ -42,20 +44,44 @@ export type Opened =
 /** Connects to a next hop and goes through the greetings. */
 export async function openNextHopSession(
   hop: NextHop,
-  options: { readonly ehloName: string },
+  { ehloName, timeouts }: { readonly ehloName: string; readonly timeouts?: Timeouts | undefined },
 ): Promise<Opened> {
-  const connected = await connectTo(hop);
+  const connected = await connectTo(hop, timeouts?.connect ?? CONNECT_SECONDS);
   if ("problem" in connected) {
     const text = `Cannot connect to ${hop.host} [${hop.address}]:${hop.port}: ${connected.problem}`;
     return { status: "transient", reply: { code: 451, enhanced: "4.4.1", lines: [text] } };
   }
-  return await converse(connected.socket, hop, new ClientSession({ ...options, tls: "none" }));
+  const session = new ClientSession({
+    ehloName,
+    tls: "none",
+    ...(timeouts === undefined ? {} : { timeouts: sessionTimeouts(timeouts) }),
+  });
+  return await converse(connected.socket, hop, session);
 }
 
-function connectTo(hop: NextHop): Promise<{ socket: Socket } | { problem: string }> {
+/** The relay's time-outs by the names of the protocol core. */
+function sessionTimeouts({ command, content, final }: Timeouts) {
+  return {
+    greeting: command,
+    hello: command,
+    tls: command,
+    mail: command,
+    rcpt: command,
+    data: command,
+    content,
+    endOfContent: final,
+    reset: Math.min(command, clientTimeoutSeconds.reset),
+    quit: Math.min(command, clientTimeoutSeconds.quit),
+  };
+}
+
+function connectTo(
+  hop: NextHop,
+  seconds: number,
+): Promise<{ socket: Socket } | { problem: string }> {
   return new Promise((resolve) => {
     const socket = connect({ host: hop.address, port: hop.port });
-    socket.setTimeout(CONNECT_MILLISECONDS, () => {
+    socket.setTimeout(seconds * 1000, () => {
       socket.destroy();
       resolve({ problem: "timed out" });
     });

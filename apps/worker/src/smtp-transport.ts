@@ -92,7 +92,10 @@ export class SmtpTransport {
     }
     let answer: NotOpened | undefined;
     for (const hop of found.hops) {
-      const opened = await openNextHopSession(hop, { ehloName: hostname });
+      const opened = await openNextHopSession(hop, {
+        ehloName: hostname,
+        timeouts: relay.timeouts,
+      });
       if (opened.status === "open") return { session: opened.session };
       const status = opened.status === "permanent" ? "never" : "later";
       // One host that may take it later is reason to wait, whatever the others say.

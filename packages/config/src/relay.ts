@@ -105,12 +105,30 @@ const common = {
   retry: retrySchedule.optional(),
 };
 
+/** How long a next hop may take over its answers. */
+export const timeoutsSchema = z
+  .strictObject({
+    connect: seconds.default(30).meta({ description: "For the connection to come about" }),
+    command: seconds.default(300).meta({
+      description: "For the greeting, the TLS handshake and the reply to each command",
+    }),
+    content: seconds.default(180).meta({ description: "For a piece of content to be taken" }),
+    final: seconds.default(600).meta({
+      description: "For the reply to the end of the content. Too short, and mail arrives twice",
+    }),
+  })
+  .meta({ id: "Timeouts", description: "Seconds; the defaults are those of RFC 5321 §4.5.3.2" });
+
+/** @see timeoutsSchema */
+export type Timeouts = z.output<typeof timeoutsSchema>;
+
 const smtpCommon = {
   tls: tlsPolicySchema.default({ policy: "may" }),
   ehloName: domainName.optional().meta({ description: "The gateway's host name when absent" }),
   sourceAddress: z.union([z.ipv4(), z.ipv6()]).optional().meta({
     description: "The local address to connect from",
   }),
+  timeouts: timeoutsSchema.optional(),
   senderRewriting: z
     .strictObject({
       domain: domainName.meta({ description: "The domain of rewritten reverse-paths (SRS)" }),

@@ -1,49 +1,58 @@
-/** The ids of destinations, remembered: a destination's row is made once and never removed. */
-import type { Sql } from "postgres";
+/**
+ * What people do to a destination: pause, resume, flush.
+ *
+ * A pause stops claims, not what workers have in hand; the time of each pause is kept, because it
+ * does not count against the lifetime of what waited.
+ */
+import type { Database } from "./connection.ts";
+import { QUEUE_CHANNEL } from "./channels.ts";
 import type { Destination } from "./records.ts";
 
-/** Answers the ids of destinations, adding those that are new. */
-export class DestinationIds {
-  readonly #sql: Sql;
-  readonly #ids = new Map<string, number>();
-
-  constructor(sql: Sql) {
-    this.#sql = sql;
-  }
-
-  /** Makes sure that {@link idOf} knows these. */
-  async learn(destinations: Iterable<Destination>): Promise<void> {
-    const unknown = new Map<string, Destination>();
-    for (const destination of destinations) {
-      const key = keyOf(destination);
-      if (!this.#ids.has(key)) unknown.set(key, destination);
-    }
-    if (unknown.size === 0) return;
-    const rows = await this.#sql`
-      insert into destinations (relay, next_hop)
-      select relay, next_hop
-      from json_to_recordset(${JSON.stringify([...unknown.values()].map(toRow))}::text::json)
-        as d (relay text, next_hop text)
-      order by relay, next_hop
-      on conflict (relay, next_hop) do update set relay = excluded.relay
-      returning id, relay, next_hop`;
-    for (const row of rows) {
-      this.#ids.set(keyOf({ relay: row.relay, nextHop: row.next_hop }), Number(row.id));
-    }
-  }
-
-  /** The id of a destination that was learnt. */
-  idOf(destination: Destination): number {
-    const id = this.#ids.get(keyOf(destination));
-    if (id === undefined) throw new Error(`destination ${keyOf(destination)} was not learnt`);
-    return id;
-  }
+/** Stops claims for a destination; false when there is no such destination. */
+export async function pauseDestination({ sql }: Database, id: number): Promise<boolean> {
+  const rows = await sql`
+    update destinations set paused_at = coalesce(paused_at, now()) where id = ${id} returning id`;
+  return rows.length > 0;
 }
 
-function keyOf({ relay, nextHop }: Destination): string {
-  return `${relay} ${nextHop}`;
+/** Ends a pause, if there is one; false when there is no such destination. */
+export async function resumeDestination({ sql }: Database, id: number): Promise<boolean> {
+  const [row] = await sql`
+    with old as (
+      select id, paused_at from destinations where id = ${id} for update
+    ), pause as (
+      insert into destination_pauses (destination_id, paused_at, resumed_at)
+      select id, paused_at, now() from old where paused_at is not null
+    ), resumed as (
+      update destinations d set paused_at = null from old where d.id = old.id
+    )
+    select (select count(*) from old)::int as found, pg_notify(${QUEUE_CHANNEL}, '')`;
+  return Number(row?.found) > 0;
 }
 
-function toRow({ relay, nextHop }: Destination) {
-  return { relay, next_hop: nextHop };
+/**
+ * Makes all that waits at a destination due now; one that fails is probed at once. What a sender
+ * wants delivered later (RFC 4865) stays for later. Answers how many deliveries became due,
+ * undefined when there is no such destination.
+ */
+export async function flushDestination(
+  { sql }: Database,
+  destination: number | Destination,
+): Promise<number | undefined> {
+  const which = typeof destination === "number"
+    ? sql`id = ${destination}`
+    : sql`relay = ${destination.relay} and next_hop = ${destination.nextHop}`;
+  const [row] = await sql`
+    with flushed as (
+      update destinations set not_before = case when failures > 0 then now() end, probe_until = null
+      where ${which} returning id
+    ), due as (
+      update deliveries set due_at = now()
+      where destination_id in (select id from flushed) and worker_id is null and due_at > now()
+        and attempts > 0
+      returning 1
+    )
+    select (select count(*) from flushed)::int as found, (select count(*) from due)::int as due,
+      pg_notify(${QUEUE_CHANNEL}, '')`;
+  return Number(row?.found) > 0 ? Number(row?.due) : undefined;
 }

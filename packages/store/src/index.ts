@@ -2,6 +2,7 @@
 export * from "./configuration-feed.ts";
 export * from "./configuration.ts";
 export * from "./connection.ts";
+export * from "./destinations.ts";
 export * from "./ids.ts";
 export * from "./messages.ts";
 export * from "./migrate.ts";

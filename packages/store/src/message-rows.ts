@@ -1,5 +1,5 @@
 /** Accepted messages as rows of JSON, the form in which one statement inserts many of them. */
-import type { DestinationIds } from "./destinations.ts";
+import type { DestinationIds } from "./destination-ids.ts";
 import type { AcceptedMessage } from "./records.ts";
 
 /** The rows that a batch of messages becomes. */

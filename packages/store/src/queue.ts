@@ -7,7 +7,7 @@
  */
 import { QUEUE_CHANNEL } from "./channels.ts";
 import type { Database } from "./connection.ts";
-import { DestinationIds } from "./destinations.ts";
+import { DestinationIds } from "./destination-ids.ts";
 import { messageRows } from "./message-rows.ts";
 import type { ClaimedDelivery, ClaimedRecipient, DeliveryOutcome } from "./records.ts";
 import { PIECE_BYTES } from "./spool.ts";

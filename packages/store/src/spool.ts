@@ -10,7 +10,7 @@
 import { QUEUE_CHANNEL } from "./channels.ts";
 import type { Database } from "./connection.ts";
 import { isUnavailable } from "./connection.ts";
-import { DestinationIds } from "./destinations.ts";
+import { DestinationIds } from "./destination-ids.ts";
 import { messageRows } from "./message-rows.ts";
 import type { AcceptedMessage } from "./records.ts";
 

@@ -1,0 +1,80 @@
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { createTestDatabase, type TestDatabase } from "../../../tests/database.ts";
+import {
+  type Database,
+  flushDestination,
+  openDatabase,
+  openQueue,
+  pauseDestination,
+  resumeDestination,
+} from "./index.ts";
+import { accept, outcomeOf, register, to } from "./testing/mail.ts";
+
+let created: TestDatabase;
+let database: Database;
+
+beforeAll(async () => {
+  created = await createTestDatabase();
+  database = openDatabase(created.url, { applicationName: "destinations test" });
+});
+
+afterAll(async () => {
+  await database.close();
+  await created.drop();
+});
+
+async function claim(workerId: number) {
+  return await openQueue(database).claim({ workerId, limit: 100, perDestination: 100, except: [] });
+}
+
+async function idOf(nextHop: string): Promise<number> {
+  const [row] = await database.sql`select id from destinations where next_hop = ${nextHop}`;
+  return Number(row?.id);
+}
+
+test("a paused destination is not claimed; the pause does not count against lifetime", async () => {
+  const worker = await register(database);
+  const receivedAt = new Date(Date.now() - 3_600_000);
+  await accept(database, [to("a@paused.test")], { receivedAt });
+  const id = await idOf("paused.test");
+  expect(await pauseDestination(database, id)).toBe(true);
+  expect(await claim(worker)).toEqual([]);
+
+  // Paused for half an hour, as far as the books say.
+  await database.sql`
+    update destinations set paused_at = now() - interval '30 minutes' where id = ${id}`;
+  expect(await resumeDestination(database, id)).toBe(true);
+  const [delivery] = await claim(worker);
+  const moved = delivery!.lifetimeFrom.getTime() - receivedAt.getTime();
+  expect(moved).toBeGreaterThanOrEqual(1_800_000);
+  expect(moved).toBeLessThan(1_860_000);
+
+  // A message that came after the pause owes nothing to it.
+  await accept(database, [to("b@paused.test")]);
+  const [later] = await claim(worker);
+  expect(later!.lifetimeFrom).toEqual(later!.receivedAt);
+});
+
+test("a flush makes due what waits, but for what the sender wants later", async () => {
+  const worker = await register(database);
+  await accept(database, [to("a@flushed.test")]);
+  const [delivery] = await claim(worker);
+  await openQueue(database).record(worker, [outcomeOf(delivery!, {
+    recipients: [{ ordinal: 0, state: "deferred", reply: "450 4.2.0 later" }],
+    dueAt: new Date(Date.now() + 3_600_000),
+  })]);
+  await accept(database, [to("b@flushed.test")], { dueAt: new Date(Date.now() + 3_600_000) });
+  expect(await claim(worker)).toEqual([]);
+
+  expect(await flushDestination(database, { relay: "default", nextHop: "flushed.test" })).toBe(1);
+  const again = await claim(worker);
+  expect(again.flatMap(({ recipients }) => recipients.map(({ forwardPath }) => forwardPath)))
+    .toEqual(["a@flushed.test"]);
+  expect(await flushDestination(database, await idOf("flushed.test"))).toBe(0);
+});
+
+test("what does not exist is told", async () => {
+  expect(await pauseDestination(database, 999)).toBe(false);
+  expect(await resumeDestination(database, 999)).toBe(false);
+  expect(await flushDestination(database, 999)).toBeUndefined();
+});

@@ -98,6 +98,8 @@ export function writeSettings({ folder, durable }: Cluster, port: number): void 
     "unix_socket_directories = ''",
     "timezone = 'UTC'",
     "log_timezone = 'UTC'",
+    // What is routine would fill a log that is looked at for trouble.
+    "log_checkpoints = off",
     "max_connections = 100",
     "shared_buffers = 128MB",
     "synchronous_commit = on",

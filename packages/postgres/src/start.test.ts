@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { existsSync, readFileSync, statSync } from "node:fs";
+import { existsSync, readFileSync, statSync, truncateSync } from "node:fs";
 import { join } from "node:path";
 import postgres from "postgres";
 import { afterEach, describe, expect, test } from "vitest";
@@ -50,8 +50,13 @@ describe("startPostgres", () => {
     await first.stop();
     await first.stop();
 
+    const log = join(dataDir, "postgres", "log");
+    truncateSync(log, 20 * 1024 * 1024);
     const second = await start(dataDir);
     expect(second.url).toBe(first.url);
+    // A log that has become long makes room for a new one.
+    expect(statSync(`${log}.1`).size).toBe(20 * 1024 * 1024);
+    expect(statSync(log).size).toBeLessThan(100_000);
     expect(await ask(second.url, "select n from kept")).toEqual([{ n: 7 }]);
     expect(statSync(join(dataDir, "postgres", "password")).mode & 0o777).toBe(0o600);
   });

@@ -3,7 +3,15 @@
  * is made once and kept beside the data, readable by its owner alone. At most one process at a time
  * may start the Postgres of a data directory: `lockDataDir` sees to that.
  */
-import { chmodSync, existsSync, readFileSync, rmSync, statSync } from "node:fs";
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+} from "node:fs";
 import { createServer } from "node:net";
 import { join, resolve } from "node:path";
 import { findBinaries } from "./binaries.ts";
@@ -69,6 +77,9 @@ export async function startPostgres(options: PostgresOptions): Promise<StartedPo
   }
 }
 
+/** Bytes of log after which a start begins a new one. */
+const LONG_LOG = 16 * 1024 * 1024;
+
 async function startCluster(cluster: Cluster): Promise<StartedPostgres> {
   const log = join(cluster.folder, "log");
   let port = await freePort(rememberedPort(cluster));
@@ -78,6 +89,7 @@ async function startCluster(cluster: Cluster): Promise<StartedPostgres> {
     let said = "it did not come up within 30 s";
     if (running === undefined) {
       writeSettings(cluster, port);
+      setLongLogAside(log);
       const before = existsSync(log) ? statSync(log).size : 0;
       const { code } = await control(cluster, "start", "-w", "-s", "-l", log);
       if (code === 0) return started(cluster, port);
@@ -95,6 +107,14 @@ async function startCluster(cluster: Cluster): Promise<StartedPostgres> {
     }
     await new Promise((wake) => setTimeout(wake, 50));
   }
+}
+
+/** At each start a long log makes room for a new one; the one before the last goes. */
+function setLongLogAside(log: string): void {
+  if (!existsSync(log) || statSync(log).size <= LONG_LOG) return;
+  // Emptied, not renamed: the server's user may not make files here.
+  copyFileSync(log, `${log}.1`);
+  truncateSync(log);
 }
 
 function started(cluster: Cluster, port: number): StartedPostgres {

@@ -1,0 +1,139 @@
+/** What is measured, one function each. A rate is messages a second, a latency milliseconds. */
+import { Client } from "./client.ts";
+import { type Load, send } from "./load.ts";
+import type { MailServer } from "./mail-server.ts";
+import type { Postern } from "./postern.ts";
+import { processorSeconds } from "./processor-time.ts";
+import type { Sink } from "./sink.ts";
+
+/** Figures by name. */
+export type Figures = Readonly<Record<string, number>>;
+
+/** Longest that a load, and then its arrival at the sink, may take. */
+const PATIENCE = 300;
+
+/** Throughput: how fast mail is accepted, and how fast it is at the sink, the first byte to the last. */
+export async function throughput(server: MailServer, sink: Sink, load: Load): Promise<Figures> {
+  sink.reset();
+  const before = processorSeconds(server.roots());
+  const { began, ended } = await send(server.port, load, PATIENCE);
+  const { lastAt } = await sink.until(load.messages * load.recipients, PATIENCE);
+  const used = processorSeconds(server.roots()) - before;
+  return {
+    accept: rate(load.messages, ended - began),
+    "end to end": rate(load.messages, lastAt - began),
+    "CPU ms a message": used * 1000 / load.messages,
+  };
+}
+
+/** A backlog: mail is accepted while nothing is delivered, then delivered while nothing comes in. */
+export async function backlog(server: Postern, sink: Sink, load: Load): Promise<Figures> {
+  await server.stopWorker();
+  sink.reset();
+  try {
+    await send(server.port, load, PATIENCE);
+  } finally {
+    await server.startWorker();
+  }
+  const { firstAt, lastAt } = await sink.until(load.messages * load.recipients, PATIENCE);
+  return { "end to end": rate(load.messages - 1, lastAt - firstAt) };
+}
+
+/** Latency of one session that waits for each reply: MAIL to the 250 after the dot, and to the sink. */
+export async function latency(
+  server: MailServer,
+  sink: Sink,
+  { messages }: Pick<Load, "messages">,
+): Promise<Figures> {
+  const content = `Subject: x\r\n\r\n${`${"y".repeat(70)}\r\n`.repeat(56)}`;
+  const accepted: number[] = [];
+  const arrived: number[] = [];
+  const client = await Client.open(server.port);
+  try {
+    for (let count = 0; count < messages; count += 1) {
+      const arrival = new Promise<void>((resolve) => sink.onMessage = resolve);
+      const began = performance.now();
+      await client.say("MAIL FROM:<a@source.test>", "250");
+      await client.say("RCPT TO:<u@destination.test>", "250");
+      await client.say("DATA", "354");
+      await client.say(`${content}.`, "250");
+      accepted.push(performance.now() - began);
+      await within(arrival, 10_000);
+      arrived.push(performance.now() - began);
+    }
+  } finally {
+    sink.onMessage = () => {};
+    client.close();
+  }
+  return {
+    "250, p50": percentile(accepted, 0.5),
+    "250, p99": percentile(accepted, 0.99),
+    "at the sink, p50": percentile(arrived, 0.5),
+    "at the sink, p99": percentile(arrived, 0.99),
+  };
+}
+
+/** Memory of the ingress for each session that said EHLO and then nothing, in KB. */
+export async function idleSessions(server: Postern, sessions: number): Promise<Figures> {
+  const clients: Client[] = [];
+  try {
+    // The first few bring memory that the rest shares.
+    for (let count = 0; count < 200; count += 1) clients.push(await Client.open(server.port));
+    const before = await residentKilobytes(server.ingressPid);
+    for (let count = 0; count < sessions; count += 1) clients.push(await Client.open(server.port));
+    const after = await residentKilobytes(server.ingressPid);
+    return { "KB a session": (after - before) / sessions };
+  } finally {
+    for (const client of clients) client.close();
+  }
+}
+
+/** A long run: the rate of each tenth, to see whether it falls as the database fills. */
+export async function longRun(server: MailServer, sink: Sink, load: Load): Promise<Figures> {
+  sink.reset();
+  const tenth = load.messages / 10;
+  const marks: number[] = [];
+  sink.onMessage = () => {
+    if (sink.count.messages % tenth === 0) marks.push(performance.now());
+  };
+  try {
+    const { began } = await send(server.port, load, 3600);
+    await sink.until(load.messages, PATIENCE);
+    const rates = marks.map((at, index) => rate(tenth, at - (marks[index - 1] ?? began)));
+    return {
+      ...Object.fromEntries(rates.map((value, index) => [`tenth ${index + 1}`, value])),
+      "last tenth / first": rates.at(-1)! / rates[0]!,
+    };
+  } finally {
+    sink.onMessage = () => {};
+  }
+}
+
+function rate(messages: number, milliseconds: number): number {
+  return messages / (milliseconds / 1000);
+}
+
+function percentile(values: readonly number[], share: number): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)] ?? NaN;
+}
+
+async function within(promise: Promise<void>, milliseconds: number): Promise<void> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(
+      () => reject(new Error(`no arrival within ${milliseconds} ms`)),
+      milliseconds,
+    );
+  });
+  try {
+    await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+async function residentKilobytes(pid: number): Promise<number> {
+  const status = await Deno.readTextFile(`/proc/${pid}/status`);
+  return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]);
+}

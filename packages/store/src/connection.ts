@@ -22,6 +22,17 @@ export interface DatabaseOptions {
   readonly connections?: number;
 }
 
+/**
+ * Bytes as Postgres shows them in text. The driver's own way back takes ten times as long, which
+ * content of megabytes makes felt.
+ */
+const bytea = {
+  to: 17,
+  from: [17],
+  serialize: (bytes: Uint8Array) => `\\x${bytes.toHex()}`,
+  parse: (text: string) => Uint8Array.fromHex(text.slice(2)),
+};
+
 /** Opens the store at a `postgres://` address. Connects when first needed, again when it was cut. */
 export function openDatabase(url: string, options: DatabaseOptions): Database {
   const settings = {
@@ -30,6 +41,7 @@ export function openDatabase(url: string, options: DatabaseOptions): Database {
     // A short, steady pause: mail waits in sessions while the database is away.
     backoff: () => 0.2,
     onnotice: () => {},
+    types: { bytea },
     // A 250 is a promise: whatever the server's default, a commit here waits for the disk.
     connection: { application_name: options.applicationName, synchronous_commit: "on" },
   };

@@ -8,6 +8,7 @@ export * from "./domain.ts";
 export * from "./limits.ts";
 export * from "./names.ts";
 export * from "./pattern.ts";
+export * from "./recipient-list.ts";
 export * from "./relay.ts";
 export * from "./rule.ts";
 export * from "./secret.ts";

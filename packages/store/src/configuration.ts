@@ -17,6 +17,7 @@ import { and, asc, eq, gt, isNull, max, sql as raw } from "drizzle-orm";
 import type { Database } from "./connection.ts";
 import { configurationResources as resources, configurationVersions } from "./schema/index.ts";
 import { CONFIGURATION_CHANNEL, CONFIGURATION_LOCK } from "./channels.ts";
+import { endRecipientList } from "./recipient-list-versions.ts";
 
 /** A definition as stored, with the version that brought it. */
 export interface StoredResource<K extends ResourceKind = ResourceKind> {
@@ -139,6 +140,7 @@ export function openConfiguration({ drizzle }: Database): ConfigurationStore {
       if (body !== null) {
         await tx.insert(resources).values({ kind, name, body, validFrom: version });
       }
+      if (body === null && kind === "domains") await endRecipientList(tx, name, version);
       created.push(former === undefined);
     }
     await refuseBrokenReferences(tx, changes);

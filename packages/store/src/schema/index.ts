@@ -1,2 +1,3 @@
 export * from "./configuration.ts";
 export * from "./queue.ts";
+export * from "./recipient-lists.ts";

@@ -187,10 +187,10 @@ test("what stays deferred for its lifetime bounces, with the last reply", async 
   expect(report.content.toString("latin1")).toContain("451 4.7.1 Come back later");
 });
 
-test("a null reverse-path gets no report", async () => {
+test("a null reverse-path gets no report: what failed is a dead letter, held", async () => {
   refusing("rcpt", "nobody-at-all@relay.test", "550 5.1.1 No such mailbox here");
   const id = await send(["nobody-at-all@relay.test"], { from: "" });
-  const { recipients } = await gateway.message(id, "bounced");
+  const { recipients } = await gateway.message(id, "held");
   expect(recipients[0]?.lastReply).toBe("550 5.1.1 No such mailbox here");
   // A report would be committed with the outcome: what is newer is not there now or never will be.
   const { items } = await gateway.get<{ items: ShownMessage[] }>("/v1/messages?limit=1");
@@ -209,7 +209,7 @@ test("a report that cannot be delivered makes no report of its own", async () =>
     const query = `/v1/messages?recipient=${sender}`;
     return (await gateway.get<{ items: ShownMessage[] }>(query)).items[0];
   });
-  await gateway.message(report.id, "bounced");
+  await gateway.message(report.id, "held");
   const { items } = await gateway.get<{ items: ShownMessage[] }>("/v1/messages?limit=1");
   expect(items.map((item) => item.id)).toEqual([report.id]);
 });

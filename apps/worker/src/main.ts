@@ -32,8 +32,11 @@ import {
   openDatabase,
   openQueue,
 } from "@postern/store";
+import { AccessTokens } from "./access-tokens.ts";
 import { Claimer } from "./claimer.ts";
+import { HostMemory } from "./host-memory.ts";
 import { Recorder } from "./recorder.ts";
+import { secretsUnder } from "./secrets.ts";
 
 await runProcess("worker", async ({ environment, log, onStop, ready }) => {
   const database = openDatabase(requireDatabaseUrl(environment), {
@@ -63,6 +66,8 @@ await runProcess("worker", async ({ environment, log, onStop, ready }) => {
   onStop(() => registration.stop());
 
   const queue = openQueue(database);
+  const now = () => new Date();
+  const { openSecret, signSender } = secretsUnder(crypto.getRandomValues(new Uint8Array(32)));
   const claimer = new Claimer({
     hostname: environment.hostname,
     queue,
@@ -71,9 +76,13 @@ await runProcess("worker", async ({ environment, log, onStop, ready }) => {
     resolver: createResolver(),
     hosts: readHosts(),
     log,
-    now: () => new Date(),
+    now,
     random: Math.random,
     newQueueId,
+    memory: new HostMemory(now),
+    openSecret,
+    tokens: new AccessTokens({ now, openSecret }),
+    signSender,
   }, registration);
   const work = await queue.onWork(claimer.wake);
   const running = claimer.run();

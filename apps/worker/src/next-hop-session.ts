@@ -1,62 +1,102 @@
 /**
- * One SMTP session with a next hop: carries bytes between a socket and the protocol core, and
- * content from the store to the core. What replies mean is the core's business.
+ * One SMTP or LMTP session with a next hop: carries bytes between a connection and the protocol
+ * core, content from the store to the core, and does the TLS and the cryptography that the core
+ * asks for. What replies mean is the core's business.
  */
-import { connect, type Socket } from "node:net";
-import type { Timeouts } from "@postern/config";
+import type { Socket } from "node:net";
+import type { Timeouts, TlsPolicy } from "@postern/config";
 import {
+  type Capabilities,
   type ClientAction,
+  type ClientCredentials,
   ClientSession,
+  type ClientSessionOptions,
   clientTimeoutSeconds,
-  type Reply,
-  replyOfFailure,
   type SessionFailure,
-  statusOfFailure,
   type Transaction,
   type TransactionOutcome,
 } from "@postern/smtp";
+import { connectTo } from "./connect.ts";
+import { type ActiveTlsPolicy, handshake, type TlsFacts } from "./handshake.ts";
 import type { NextHop } from "./next-hops.ts";
+import { scramProof } from "./scram-proof.ts";
 
-/** Seconds that a connection may take to come about, where the relay does not say. */
+/** Seconds that a connection to one address may take, where the relay does not say. */
 const CONNECT_SECONDS = 30;
+
+/** Bytes gathered into one write. */
+const WRITE_BYTES = 64 * 1024;
+
+/** Content, opened once for each transaction. */
+export type OpenContent = () => AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
+
+/** Where a session goes to and how. */
+export interface SessionPlace {
+  readonly host: string;
+  readonly address: string;
+  readonly port: number;
+  readonly tls?: TlsFacts;
+}
 
 /** An open session that takes transactions, one after another. */
 export interface NextHopSession {
-  readonly hop: NextHop;
+  readonly place: SessionPlace;
+  readonly capabilities: Capabilities;
+  /** Transactions begun. */
+  readonly transactions: number;
   /** False once the session cannot take another transaction. */
   readonly usable: boolean;
   /** Delivers one message; the content is asked for only when the next hop wants it. */
-  deliver(
-    transaction: Transaction,
-    content: () => AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
-  ): Promise<TransactionOutcome>;
+  deliver(transaction: Transaction, content: OpenContent): Promise<TransactionOutcome>;
   /** Says QUIT and closes. */
   quit(): void;
   /** Closes at once. */
   destroy(): void;
 }
 
+/** How to open a session. */
+export interface SessionManner {
+  readonly flavour: "smtp" | "lmtp";
+  readonly ehloName: string;
+  readonly tls: TlsPolicy;
+  readonly sourceAddress?: string | undefined;
+  readonly credentials?: ClientCredentials | undefined;
+  /** Whether passwords and tokens may be shown without TLS. */
+  readonly credentialsInClear: boolean;
+  readonly timeouts?: Timeouts | undefined;
+}
+
 /** A session that takes transactions, or why there is none. */
 export type Opened =
   | { readonly status: "open"; readonly session: NextHopSession }
-  | { readonly status: "transient" | "permanent"; readonly reply: Reply };
+  | { readonly status: "notConnected"; readonly problem: string }
+  | { readonly status: "failed"; readonly failure: SessionFailure; readonly tls?: TlsFacts };
 
 /** Connects to a next hop and goes through the greetings. */
-export async function openNextHopSession(
-  hop: NextHop,
-  { ehloName, timeouts }: { readonly ehloName: string; readonly timeouts?: Timeouts | undefined },
-): Promise<Opened> {
-  const connected = await connectTo(hop, timeouts?.connect ?? CONNECT_SECONDS);
-  if ("problem" in connected) {
-    const text = `Cannot connect to ${hop.host} [${hop.address}]:${hop.port}: ${connected.problem}`;
-    return { status: "transient", reply: { code: 451, enhanced: "4.4.1", lines: [text] } };
+export async function openNextHopSession(hop: NextHop, manner: SessionManner): Promise<Opened> {
+  const { sourceAddress, timeouts, tls } = manner;
+  const seconds = timeouts?.connect ?? CONNECT_SECONDS;
+  const connected = await connectTo(hop, { sourceAddress, seconds });
+  if ("problem" in connected) return { status: "notConnected", problem: connected.problem };
+  const { socket, address } = connected;
+  const place = { host: hop.host, address, port: hop.port };
+  if (!("implicit" in tls) || !tls.implicit) return await converse(socket, place, hop, manner);
+  const secured = await handshake(socket, tls, handshakeOptions(hop, manner));
+  if ("problem" in secured) {
+    const failure = { kind: "tlsFailed", command: "STARTTLS", detail: secured.problem } as const;
+    return { status: "failed", failure };
   }
-  const session = new ClientSession({
-    ehloName,
-    tls: "none",
-    ...(timeouts === undefined ? {} : { timeouts: sessionTimeouts(timeouts) }),
-  });
-  return await converse(connected.socket, hop, session);
+  return await converse(secured.socket, { ...place, tls: secured.facts }, hop, manner);
+}
+
+/** Whether the next hop is certainly who it should be, as REQUIRETLS wants it (RFC 8689 §4.2.1). */
+function isCertain({ verified }: TlsFacts, hop: NextHop, { tls }: SessionManner): boolean {
+  if (verified === "none") return false;
+  return hop.nameIsCertain || tls.policy === "verify" || tls.policy === "fingerprint";
+}
+
+function handshakeOptions({ host }: NextHop, { timeouts }: SessionManner) {
+  return { host, seconds: timeouts?.command ?? clientTimeoutSeconds.tls };
 }
 
 /** The relay's time-outs by the names of the protocol core. */
@@ -75,43 +115,58 @@ function sessionTimeouts({ command, content, final }: Timeouts) {
   };
 }
 
-function connectTo(
-  hop: NextHop,
-  seconds: number,
-): Promise<{ socket: Socket } | { problem: string }> {
-  return new Promise((resolve) => {
-    const socket = connect({ host: hop.address, port: hop.port });
-    socket.setTimeout(seconds * 1000, () => {
-      socket.destroy();
-      resolve({ problem: "timed out" });
-    });
-    socket.once("connect", () => {
-      socket.setTimeout(0);
-      socket.removeAllListeners();
-      socket.setNoDelay(true);
-      resolve({ socket });
-    });
-    socket.once("error", (error: Error & { code?: string }) => {
-      resolve({ problem: error.code === "ECONNREFUSED" ? "connection refused" : error.message });
-    });
-  });
+function coreOptions(
+  { flavour, ehloName, tls, credentials, credentialsInClear, timeouts }: SessionManner,
+  active: ClientSessionOptions["tlsActive"],
+): ClientSessionOptions {
+  return {
+    flavour,
+    ehloName,
+    tls: tls.policy === "none" || tls.policy === "may" ? tls.policy : "require",
+    ...(timeouts === undefined ? {} : { timeouts: sessionTimeouts(timeouts) }),
+    ...(active === undefined ? {} : { tlsActive: active }),
+    ...(credentials === undefined ? {} : { credentials, credentialsInClear }),
+  };
 }
 
-function converse(socket: Socket, hop: NextHop, session: ClientSession): Promise<Opened> {
+function converse(
+  connection: Socket,
+  startingPlace: SessionPlace,
+  hop: NextHop,
+  manner: SessionManner,
+): Promise<Opened> {
   return new Promise((opened) => {
+    let socket = connection;
+    let place = startingPlace;
     let settle: ((outcome: TransactionOutcome) => void) | undefined;
     let source: AsyncIterator<Uint8Array> | Iterator<Uint8Array> | undefined;
-    let content: Parameters<NextHopSession["deliver"]>[1] | undefined;
+    let content: OpenContent | undefined;
     let isOpen = false;
     let handingIn = false;
+    let transactions = 0;
+    let gathered: Uint8Array[] = [];
+    let gatheredBytes = 0;
+    const session = new ClientSession(coreOptions(
+      manner,
+      place.tls && { verified: isCertain(place.tls, hop, manner) },
+    ));
 
     const nextHopSession: NextHopSession = {
-      hop,
+      get place() {
+        return place;
+      },
+      get capabilities() {
+        return session.capabilities;
+      },
+      get transactions() {
+        return transactions;
+      },
       get usable() {
         return !session.ended && !socket.destroyed;
       },
       deliver: (transaction, newContent) =>
         new Promise((resolve) => {
+          transactions += 1;
           settle = resolve;
           content = newContent;
           source = undefined;
@@ -129,14 +184,34 @@ function converse(socket: Socket, hop: NextHop, session: ClientSession): Promise
       for (let action = session.next(); action !== undefined; action = session.next()) {
         perform(action);
       }
+      flush();
       const seconds = session.timeout?.seconds;
       socket.setTimeout(seconds === undefined ? 0 : seconds * 1000);
+    }
+
+    /** Writes what was gathered at once: a write is a packet, and in TLS a record. */
+    function flush() {
+      if (gathered.length === 0) return;
+      if (gathered.length === 1) socket.write(gathered[0]!);
+      else {
+        const joined = new Uint8Array(gatheredBytes);
+        let at = 0;
+        for (const bytes of gathered) {
+          joined.set(bytes, at);
+          at += bytes.length;
+        }
+        socket.write(joined);
+      }
+      gathered = [];
+      gatheredBytes = 0;
     }
 
     function perform(action: ClientAction) {
       switch (action.type) {
         case "send":
-          socket.write(action.bytes);
+          if (gatheredBytes + action.bytes.length > WRITE_BYTES) flush();
+          gathered.push(action.bytes);
+          gatheredBytes += action.bytes.length;
           return;
         case "ready":
           if (!isOpen) opened({ status: "open", session: nextHopSession });
@@ -150,21 +225,41 @@ function converse(socket: Socket, hop: NextHop, session: ClientSession): Promise
           settle = undefined;
           return;
         case "close":
-          if (!isOpen) opened(refusal(action.failure));
+          if (!isOpen) opened(failed(action.failure, place.tls));
           isOpen = true;
+          flush();
           socket.end();
           // A peer that does not close its half is not waited for.
           socket.destroySoon();
           return;
         case "startTls":
-          session.tlsFailed("TLS is not asked for");
+          flush();
+          void secure(manner.tls as ActiveTlsPolicy);
           return;
         case "scramProof":
-          throw new Error("no credentials were given");
+          void scramProof(action).then((proof) => {
+            session.answerScram(proof);
+            pump();
+          });
+          return;
       }
     }
 
-    /** Hands content in as fast as the socket takes it. */
+    /** The handshake reads the connection by itself: nobody else may listen meanwhile. */
+    async function secure(policy: ActiveTlsPolicy) {
+      detach();
+      const secured = await handshake(socket, policy, handshakeOptions(hop, manner));
+      if ("problem" in secured) session.tlsFailed(secured.problem);
+      else {
+        socket = secured.socket;
+        place = { ...place, tls: secured.facts };
+        attach();
+        session.tlsStarted({ verified: isCertain(secured.facts, hop, manner) });
+      }
+      pump();
+    }
+
+    /** Hands content in as fast as the connection takes it. */
     async function handIn() {
       if (handingIn) return;
       handingIn = true;
@@ -188,29 +283,43 @@ function converse(socket: Socket, hop: NextHop, session: ClientSession): Promise
       }
     }
 
-    socket.on("data", (bytes: Uint8Array) => {
+    const received = (bytes: Uint8Array) => {
       session.receive(bytes);
       pump();
-    });
-    socket.on("timeout", () => {
+    };
+    const timedOut = () => {
       session.timedOut();
       pump();
-    });
+    };
     const ended = () => {
       session.disconnected();
       pump();
     };
-    socket.on("end", ended);
-    socket.on("close", ended);
-    socket.on("error", () => {});
+
+    function attach() {
+      socket.on("data", received);
+      socket.on("timeout", timedOut);
+      socket.on("end", ended);
+      socket.on("close", ended);
+      socket.on("error", () => {});
+    }
+
+    function detach() {
+      socket.setTimeout(0);
+      socket.off("data", received);
+      socket.off("timeout", timedOut);
+      socket.off("end", ended);
+      socket.off("close", ended);
+    }
+
+    attach();
     pump();
   });
 }
 
-function refusal(failure: SessionFailure | undefined): Opened {
+function failed(failure: SessionFailure | undefined, tls: TlsFacts | undefined): Opened {
   if (failure === undefined) throw new Error("a session that never opened ended without a reason");
-  const status = statusOfFailure(failure) === "permanent" ? "permanent" : "transient";
-  return { status, reply: replyOfFailure(failure) };
+  return { status: "failed", failure, ...(tls === undefined ? {} : { tls }) };
 }
 
 function iterate(

@@ -3,48 +3,59 @@
  * Names become addresses here; what cannot be found out now is told from what is wrong for good.
  */
 import type { Relay } from "@postern/config";
-import { findMailHosts, type Hosts, type Resolver } from "@postern/dns";
+import { findHost, findMailHosts, type Hosts, type Resolver } from "@postern/dns";
 import type { Destination } from "@postern/store";
 
-/** One address to try. */
+/** One host to try. */
 export interface NextHop {
   /** The host as people know it. */
   readonly host: string;
-  readonly address: string;
   readonly port: number;
+  /** At least one, in the order to try them. */
+  readonly addresses: readonly string[];
+  /** Nobody but the administrator or DNSSEC says that it is this host; for REQUIRETLS. */
+  readonly nameIsCertain: boolean;
 }
 
-/** The addresses in the order to try them, or why there are none. */
+/** The hosts in the order to try them, or why there are none. */
 export type NextHops =
   | { readonly status: "found"; readonly hops: readonly NextHop[] }
   | { readonly status: "transient"; readonly reply: string }
   | { readonly status: "permanent"; readonly reply: string };
 
+/** A relay whose next hops are hosts. */
+export type HostRelay = Extract<Relay, { kind: "smtp" | "mx" | "lmtp" }>;
+
+/** What finding them needs. */
+export interface LookUp {
+  readonly resolver: Resolver;
+  readonly hosts: Hosts;
+  readonly ownNames: readonly string[];
+  /** 0 to below 1. */
+  readonly random: () => number;
+}
+
 /** Finds the next hops of a destination. */
 export async function findNextHops(
-  relay: Extract<Relay, { kind: "smtp" | "mx" }>,
+  relay: HostRelay,
   { nextHop }: Destination,
-  lookUp: {
-    readonly resolver: Resolver;
-    readonly hosts: Hosts;
-    readonly ownNames: readonly string[];
-    readonly random: () => number;
-  },
+  lookUp: LookUp,
 ): Promise<NextHops> {
   return relay.kind === "mx"
     ? await byMailExchange(relay.port, nextHop, lookUp)
     : await byHosts(relay.hosts, lookUp);
 }
 
-type LookUp = Parameters<typeof findNextHops>[2];
-
 async function byMailExchange(port: number, domain: string, lookUp: LookUp): Promise<NextHops> {
   const found = await findMailHosts(domain, lookUp);
   switch (found.status) {
     case "hosts": {
-      const hops = found.hosts.flatMap(({ name, addresses }) =>
-        addresses.map((address) => ({ host: name, address, port }))
-      );
+      const hops = found.hosts.map(({ name, addresses, authenticated }) => ({
+        host: name,
+        port,
+        addresses,
+        nameIsCertain: authenticated,
+      }));
       return { status: "found", hops };
     }
     case "nullMx":
@@ -63,26 +74,48 @@ async function byMailExchange(port: number, domain: string, lookUp: LookUp): Pro
   }
 }
 
-async function byHosts(
-  hosts: Extract<Relay, { kind: "smtp" }>["hosts"],
-  lookUp: LookUp,
-): Promise<NextHops> {
-  const hops: NextHop[] = [];
-  const missing: string[] = [];
-  for (const { host, port } of hosts) {
-    const addresses = await addressesOf(host, lookUp);
-    if (addresses.length === 0) missing.push(host);
-    for (const address of addresses) hops.push({ host, address, port });
-  }
+type ConfiguredHosts = Extract<HostRelay, { kind: "smtp" }>["hosts"];
+
+async function byHosts(configured: ConfiguredHosts, lookUp: LookUp): Promise<NextHops> {
+  const ordered = inOrder(configured, lookUp.random);
+  const looked = await Promise.all(ordered.map(async ({ host, port }) => ({
+    host,
+    port,
+    addresses: await addressesOf(host, lookUp),
+    nameIsCertain: true,
+  })));
+  const hops = looked.filter(({ addresses }) => addresses.length > 0);
   if (hops.length > 0) return { status: "found", hops };
   // The administrator named these hosts: that they are not to be found is no fault of the mail's.
-  return { status: "transient", reply: `451 4.4.4 No address found for ${missing.join(", ")}` };
+  const missing = looked.map(({ host }) => host).join(", ");
+  return { status: "transient", reply: `451 4.4.4 No address found for ${missing}` };
 }
 
-async function addressesOf(host: string, { resolver, hosts }: LookUp): Promise<readonly string[]> {
-  if (/^[\d.]+$/.test(host) || host.includes(":")) return [host];
-  const local = hosts.get(host);
+/** By priority, and among equals at random by weight, as RFC 2782 does with SRV records. */
+export function inOrder(configured: ConfiguredHosts, random: () => number): ConfiguredHosts {
+  const groups = new Map<number, ConfiguredHosts>();
+  configured.forEach((host, place) => {
+    const priority = host.priority ?? place;
+    groups.set(priority, [...groups.get(priority) ?? [], host]);
+  });
+  return [...groups].sort(([a], [b]) => a - b).flatMap(([, equals]) => {
+    const left = [...equals];
+    const drawn: ConfiguredHosts = [];
+    while (left.length > 0) {
+      let mark = random() * left.reduce((sum, { weight }) => sum + weight, 0);
+      const index = left.findIndex(({ weight }) => (mark -= weight) < 0);
+      drawn.push(...left.splice(Math.max(index, 0), 1));
+    }
+    return drawn;
+  });
+}
+
+async function addressesOf(
+  host: string,
+  { resolver, hosts, random }: LookUp,
+): Promise<readonly string[]> {
+  const local = hosts.get(host.toLowerCase());
   if (local !== undefined && local.length > 0) return local;
-  const answers = await Promise.all([resolver.query(host, "A"), resolver.query(host, "AAAA")]);
-  return answers.flatMap((answer) => answer.status === "answer" ? answer.records : []);
+  const found = await findHost(host, { resolver, random });
+  return found.status === "host" ? found.host.addresses : [];
 }

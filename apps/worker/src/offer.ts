@@ -1,57 +1,94 @@
-/** One delivery offered to a next hop over an open session, and what that came to. */
+/** Recipients of one copy offered to a next hop over an open session, and what that came to. */
 import {
   type EnvelopeRecipient,
   type MailParameters,
   type RcptParameters,
+  type RecipientOutcome,
   replyOfCause,
-  type Transaction,
 } from "@postern/smtp";
-import type { ClaimedDelivery } from "@postern/store";
-import type { Delivering } from "./delivering.ts";
+import type { ClaimedDelivery, ClaimedRecipient } from "@postern/store";
+import type { Content } from "./content.ts";
+import { routedPath } from "./copies.ts";
+import { fit } from "./fitting.ts";
 import type { NextHopSession } from "./next-hop-session.ts";
 import { replyText, type Verdict } from "./verdict.ts";
 
-/** Offers a delivery to a next hop. */
+/** One transaction's worth of a delivery. */
+export interface Offered {
+  readonly reversePath: string;
+  readonly recipients: readonly ClaimedRecipient[];
+  readonly content: Content;
+  /** Whether this is LMTP: what is accepted has arrived. */
+  readonly isFinal: boolean;
+  readonly now: Date;
+}
+
+/** What became of a recipient that was offered; `elsewhere`: it belongs in another transaction. */
+export type OfferVerdict = Verdict | (Omit<Verdict, "status"> & { readonly status: "elsewhere" });
+
+/** Offers recipients to a next hop: one verdict for each, in their order. */
 export async function offer(
   delivery: ClaimedDelivery,
+  { reversePath, recipients, content, isFinal, now }: Offered,
   session: NextHopSession,
-  { queue }: Delivering,
-): Promise<Verdict[]> {
-  const recipients = delivery.recipients.map((recipient): EnvelopeRecipient => ({
-    forwardPath: recipient.forwardPath,
-    parameters: recipient.parameters as RcptParameters,
-  }));
-  const transaction: Transaction = {
+): Promise<OfferVerdict[]> {
+  const parameters = parametersFor(delivery, isFinal, now);
+  const fitted = await fit(content, parameters, session.capabilities);
+  if (fitted.status === "cannot") {
+    return recipients.map(({ ordinal }) => ({ ordinal, status: "never", reply: fitted.reply }));
+  }
+  const outcome = await session.deliver({
     envelope: {
-      reversePath: delivery.reversePath,
-      parameters: delivery.parameters as MailParameters,
-      recipients,
+      reversePath,
+      parameters,
+      recipients: recipients.map((recipient): EnvelopeRecipient => ({
+        forwardPath: routedPath(recipient),
+        parameters: recipient.parameters as RcptParameters,
+      })),
     },
-    contentSize: delivery.size,
-  };
-  const { content, messageId } = delivery;
-  const outcome = await session.deliver(
-    transaction,
-    () => content === undefined ? queue.readContent(messageId) : [content],
+    ...fitted.about,
+  }, () => fitted.content.open());
+  return outcome.recipients.map((one, index) =>
+    verdictOf(one, recipients[index]!.ordinal, isFinal ? "delivered" : "relayed", parameters)
   );
-  return outcome.recipients.map(({ status, cause, command }, index): Verdict => {
-    const { ordinal } = delivery.recipients[index]!;
-    const text = replyText(replyOfCause(cause));
-    switch (status) {
-      case "accepted":
-        return { ordinal, status: "delivered", reply: text };
-      case "permanent":
-        return { ordinal, status: "never", reply: text };
-      case "tooMany":
-        return { ordinal, status: "again", reply: text };
-      case "notAttempted":
-        return { ordinal, status: "again", reply: text, unheard: true };
-      case "inDoubt":
-        return { ordinal, status: "later", reply: `${text} (in doubt: it may have been accepted)` };
-      case "transient": {
-        const unheard = cause.kind === "failure" && command === "MAIL";
-        return { ordinal, status: "later", reply: text, ...(unheard ? { unheard } : {}) };
-      }
+}
+
+/** The parameters of MAIL as they are now: of a time to deliver by (RFC 2852), what is left of it. */
+function parametersFor(
+  { parameters, receivedAt }: ClaimedDelivery,
+  isFinal: boolean,
+  now: Date,
+): MailParameters {
+  const { deliverBy, ...others } = parameters as MailParameters;
+  // A final delivery is in time or it is not; the next hop has nothing left to do for it.
+  if (deliverBy === undefined || isFinal) return others;
+  const passed = Math.round((now.getTime() - receivedAt.getTime()) / 1000);
+  return { ...others, deliverBy: { ...deliverBy, seconds: deliverBy.seconds - passed } };
+}
+
+function verdictOf(
+  { status, cause, command, dsnTakenOver }: RecipientOutcome,
+  ordinal: number,
+  accepted: "delivered" | "relayed",
+  { deliverBy }: MailParameters,
+): OfferVerdict {
+  const reply = replyText(replyOfCause(cause));
+  switch (status) {
+    case "accepted": {
+      const owed = dsnTakenOver === true || deliverBy?.trace === true;
+      return { ordinal, status: "delivered", reply, ...(owed ? { owed: accepted } : {}) };
     }
-  });
+    case "permanent":
+      return { ordinal, status: "never", reply };
+    case "tooMany":
+      return { ordinal, status: "elsewhere", reply };
+    case "notAttempted":
+      return { ordinal, status: "later", reply, unheard: true };
+    case "inDoubt":
+      return { ordinal, status: "later", reply: `${reply} (in doubt: it may have been accepted)` };
+    case "transient": {
+      const unheard = cause.kind === "failure" && command === "MAIL";
+      return { ordinal, status: "later", reply, ...(unheard ? { unheard } : {}) };
+    }
+  }
 }

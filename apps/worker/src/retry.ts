@@ -1,21 +1,32 @@
 /** When a deferred recipient is tried again, and when it is given up (RFC 5321 §4.5.4.1). */
-import { defaultRetrySchedule, type Relay } from "@postern/config";
+import { defaultRetrySchedule, type Relay, type RetrySchedule } from "@postern/config";
+
+/** The schedule of a relay, or the one for those that have none. */
+export function scheduleOf(relay: Relay | undefined): RetrySchedule {
+  return (relay !== undefined && "retry" in relay && relay.retry) || defaultRetrySchedule;
+}
 
 /** The time of the next attempt, or undefined when the lifetime is over. */
 export function nextAttempt(
-  relay: Relay | undefined,
-  { attempts, receivedAt, now, random }: {
+  { delays, lifetime }: RetrySchedule,
+  { attempts, lifetimeFrom, now, random, notBefore, deliverBy }: {
     /** Attempts made, this one included. */
     readonly attempts: number;
-    readonly receivedAt: Date;
+    readonly lifetimeFrom: Date;
     readonly now: Date;
     readonly random: () => number;
+    /** The next hop asked not to be tried before this time. */
+    readonly notBefore?: Date | undefined;
+    /** When the sender's time for delivery is over (RFC 2852): to be acted on then, not later. */
+    readonly deliverBy?: Date | undefined;
   },
 ): Date | undefined {
-  const schedule = (relay !== undefined && "retry" in relay && relay.retry) || defaultRetrySchedule;
-  const { delays, lifetime } = schedule;
   const delay = delays[Math.min(attempts, delays.length) - 1] ?? lifetime;
   // A tenth of jitter: what failed together is not tried again together.
-  const at = now.getTime() + delay * 1000 * (1 + 0.1 * random());
-  return at > receivedAt.getTime() + lifetime * 1000 ? undefined : new Date(at);
+  const regular = now.getTime() + delay * 1000 * (1 + 0.1 * random());
+  const end = lifetimeFrom.getTime() + lifetime * 1000;
+  if (regular > end) return undefined;
+  const asked = Math.min(Math.max(regular, notBefore?.getTime() ?? 0), end);
+  const by = deliverBy?.getTime() ?? 0;
+  return new Date(by > now.getTime() ? Math.min(asked, by) : asked);
 }

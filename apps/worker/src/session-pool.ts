@@ -3,14 +3,23 @@
  * delivery to the same destination need not connect again.
  */
 import type { NextHopSession } from "./next-hop-session.ts";
+import type { HostRelay } from "./next-hops.ts";
 
-/** A session without work is kept for so many milliseconds. */
-const IDLE_MILLISECONDS = 2_000;
+/** Seconds that a session without work is kept, where the relay does not say. */
+const IDLE_SECONDS = 2;
+
+interface Kept {
+  readonly session: NextHopSession;
+  /** Milliseconds since 1970. */
+  readonly until: number;
+}
 
 /** Keeps open sessions; the one that worked last is taken first. */
 export class SessionPool {
   readonly #now: () => Date;
-  readonly #kept: { readonly session: NextHopSession; readonly since: number }[] = [];
+  #kept: Kept[] = [];
+  #relay: HostRelay | undefined;
+  #definition = "";
   #timer: ReturnType<typeof setTimeout> | undefined;
   #closed = false;
 
@@ -22,38 +31,53 @@ export class SessionPool {
     return this.#kept.length === 0;
   }
 
-  /** Takes a usable session out of the pool. */
-  take(): NextHopSession | undefined {
+  /** Takes a usable session out of the pool, one that was opened for this definition of the relay. */
+  take(relay: HostRelay): NextHopSession | undefined {
+    this.#follow(relay);
     for (let kept = this.#kept.pop(); kept !== undefined; kept = this.#kept.pop()) {
       if (kept.session.usable) return kept.session;
     }
     return undefined;
   }
 
-  /** Keeps a session, or lets it go if the pool is closed. */
-  keep(session: NextHopSession): void {
+  /** Keeps a session, or lets it go if it served enough, for another definition, or the pool is closed. */
+  keep(session: NextHopSession, relay: HostRelay): void {
     if (!session.usable) return;
-    if (this.#closed) return session.quit();
-    this.#kept.push({ session, since: this.#now().getTime() });
-    this.#timer ??= setTimeout(this.#expire, IDLE_MILLISECONDS);
+    const { messagesPerConnection = Infinity, idleSeconds = IDLE_SECONDS } = relay.limits ?? {};
+    const spent = session.transactions >= messagesPerConnection;
+    if (this.#closed || spent || this.#relay !== relay) return session.quit();
+    this.#kept.push({ session, until: this.#now().getTime() + idleSeconds * 1000 });
+    this.#timer ??= setTimeout(this.#expire, idleSeconds * 1000);
   }
 
   /** Says QUIT on all that is kept, and on all that is to be kept from now on. */
   close(): void {
     this.#closed = true;
     clearTimeout(this.#timer);
+    this.#letGo();
+  }
+
+  /** Sessions of a former definition of the relay are not used: hosts, TLS or user may have changed. */
+  #follow(relay: HostRelay): void {
+    if (relay === this.#relay) return;
+    this.#relay = relay;
+    const definition = JSON.stringify(relay);
+    if (definition !== this.#definition) this.#letGo();
+    this.#definition = definition;
+  }
+
+  #letGo(): void {
     for (const { session } of this.#kept.splice(0)) session.quit();
   }
 
   readonly #expire = (): void => {
     const now = this.#now().getTime();
-    const fresh = this.#kept.findIndex(({ since }) => since + IDLE_MILLISECONDS > now);
-    for (const { session } of this.#kept.splice(0, fresh < 0 ? this.#kept.length : fresh)) {
-      session.quit();
-    }
+    const expired = this.#kept.filter(({ until }) => until <= now);
+    this.#kept = this.#kept.filter(({ until }) => until > now);
+    for (const { session } of expired) session.quit();
     const oldest = this.#kept[0];
     this.#timer = oldest === undefined
       ? undefined
-      : setTimeout(this.#expire, oldest.since + IDLE_MILLISECONDS - now);
+      : setTimeout(this.#expire, Math.max(oldest.until - now, 1));
   };
 }

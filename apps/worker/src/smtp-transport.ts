@@ -1,26 +1,28 @@
 /**
- * Delivery by SMTP: over a kept session where there is one, else over a new one with the first next
- * hop that will have it.
+ * Delivery by SMTP and LMTP: each copy of the message in transactions of as many recipients as the
+ * next hop takes, over a kept session where there is one, else over a new one.
  */
-import type { Relay } from "@postern/config";
-import type { ClaimedDelivery } from "@postern/store";
+import { canonicalDomain } from "@postern/config";
+import { rewriteSender } from "@postern/message";
+import type { ClaimedDelivery, ClaimedRecipient } from "@postern/store";
+import { type Content, editedContent } from "./content.ts";
+import { copiesOf } from "./copies.ts";
 import type { Delivering } from "./delivering.ts";
-import { findNextHops } from "./next-hops.ts";
-import { type NextHopSession, openNextHopSession } from "./next-hop-session.ts";
+import type { NextHopSession, SessionPlace } from "./next-hop-session.ts";
+import type { HostRelay } from "./next-hops.ts";
 import { offer } from "./offer.ts";
 import { SessionPool } from "./session-pool.ts";
-import { type Attempt, type AttemptFacts, replyText, verdictForAll } from "./verdict.ts";
+import { openSession, type Tried } from "./smtp-sessions.ts";
+import type { Attempt, Verdict } from "./verdict.ts";
 
-/** A relay that is spoken SMTP with. */
-type SmtpRelay = Extract<Relay, { kind: "smtp" | "mx" }>;
-
-/** No session came about; `destination` says whether that is so for every delivery there. */
-interface NotOpened {
-  readonly status: "later" | "never";
-  readonly reply: string;
+/** One transaction's worth of work. */
+interface Batch {
+  readonly reversePath: string;
+  readonly content: Content;
+  readonly recipients: readonly ClaimedRecipient[];
 }
 
-/** Makes the deliveries to one destination by SMTP. */
+/** Makes the deliveries to one destination by SMTP or LMTP. */
 export class SmtpTransport {
   readonly #delivering: Delivering;
   readonly #pool: SessionPool;
@@ -38,69 +40,158 @@ export class SmtpTransport {
     this.#pool.close();
   }
 
-  async deliver(delivery: ClaimedDelivery, relay: SmtpRelay): Promise<Attempt> {
+  async deliver(delivery: ClaimedDelivery, relay: HostRelay): Promise<Attempt> {
     const { now } = this.#delivering;
     const began = now().getTime();
-    const facts = (hop?: NextHopSession["hop"]): AttemptFacts => ({
-      ...hop,
-      relay: delivery.destination.relay,
-      seconds: (now().getTime() - began) / 1000,
-    });
-    const kept = this.#pool.take();
-    if (kept !== undefined) {
-      const verdicts = await this.#offer(delivery, kept);
-      // A next hop may end a kept session at any time; that says nothing about this message.
-      const ended = !kept.usable && verdicts.every(({ unheard }) => unheard === true);
-      if (!ended) return { verdicts, facts: facts(kept.hop) };
-    }
-    const opened = await this.#open(relay, delivery);
-    if ("session" in opened) {
-      const verdicts = await this.#offer(delivery, opened.session);
-      return { verdicts, facts: facts(opened.session.hop) };
-    }
-    const { status, reply } = opened;
-    const verdicts = verdictForAll(delivery, status, reply);
+    const work = await this.#batches(delivery, relay);
+    const run = new Run(delivery, relay, work, this.#delivering, this.#pool);
+    const { verdicts, place, tried, destinationFailure } = await run.toEnd();
     return {
       verdicts,
-      facts: facts(),
-      ...(status === "later" ? { destinationFailure: reply } : {}),
+      facts: {
+        ...place,
+        relay: delivery.destination.relay,
+        seconds: (now().getTime() - began) / 1000,
+        ...(tried.length === 0 ? {} : { tried }),
+      },
+      ...(destinationFailure === undefined ? {} : { destinationFailure }),
     };
   }
 
-  /** Offers the delivery, and keeps the session for the next one if it is still good. */
-  async #offer(delivery: ClaimedDelivery, session: NextHopSession) {
-    try {
-      const verdicts = await offer(delivery, session, this.#delivering);
-      this.#pool.keep(session);
-      return verdicts;
-    } catch (error) {
-      session.destroy();
-      throw error;
+  async #batches(delivery: ClaimedDelivery, relay: HostRelay): Promise<Batch[]> {
+    const batches: Batch[] = [];
+    for (const copy of copiesOf(delivery)) {
+      const content = await editedContent(delivery, copy.edits, this.#delivering.queue);
+      const reversePath = this.#sender(copy.reversePath, relay);
+      const most = relay.limits?.recipientsPerMessage ?? copy.recipients.length;
+      for (let at = 0; at < copy.recipients.length; at += most) {
+        batches.push({ reversePath, content, recipients: copy.recipients.slice(at, at + most) });
+      }
     }
+    return batches;
   }
 
-  /** A session with the first next hop that will have one. */
-  async #open(
-    relay: SmtpRelay,
-    { destination }: ClaimedDelivery,
-  ): Promise<{ session: NextHopSession } | NotOpened> {
-    const { hostname, resolver, hosts, random } = this.#delivering;
-    const ownNames = [hostname];
-    const found = await findNextHops(relay, destination, { resolver, hosts, ownNames, random });
-    if (found.status !== "found") {
-      return { status: found.status === "permanent" ? "never" : "later", reply: found.reply };
+  /** The reverse-path to send with: one of our own for strangers' mail, where the relay asks so. */
+  #sender(reversePath: string, { senderRewriting }: HostRelay): string {
+    if (senderRewriting === undefined) return reversePath;
+    const { snapshot, hostname, signSender, now } = this.#delivering;
+    const domain = reversePath.slice(reversePath.lastIndexOf("@") + 1);
+    if (domain.toLowerCase() === hostname.toLowerCase()) return reversePath;
+    if (isOwn(domain, snapshot().domains)) return reversePath;
+    const day = Math.floor(now().getTime() / 86_400_000);
+    return rewriteSender(reversePath, { domain: senderRewriting.domain, sign: signSender, day });
+  }
+}
+
+/** Whether a domain, or a wildcard above it, is among the relay domains. */
+function isOwn(domain: string, domains: ReadonlyMap<string, unknown>): boolean {
+  const name = canonicalDomain(domain);
+  if (name === undefined) return false;
+  const labels = name.split(".");
+  return domains.has(name) ||
+    labels.some((_, at) => at > 0 && domains.has(`*.${labels.slice(at).join(".")}`));
+}
+
+/** One delivery on its way: its batches, one after another, over as many sessions as it takes. */
+class Run {
+  readonly #delivery: ClaimedDelivery;
+  readonly #relay: HostRelay;
+  readonly #work: Batch[];
+  readonly #delivering: Delivering;
+  readonly #pool: SessionPool;
+  readonly #verdicts: Verdict[] = [];
+  readonly #tried: Tried[] = [];
+  #session: NextHopSession | undefined;
+  /** Whether the session served before: then its end says nothing about this message. */
+  #served = true;
+  #place: SessionPlace | undefined;
+  /** Why there is no session, for what is left of the delivery. */
+  #refusal: { readonly status: "later" | "never"; readonly reply: string } | undefined;
+  #destinationFailure: string | undefined;
+
+  constructor(
+    delivery: ClaimedDelivery,
+    relay: HostRelay,
+    work: Batch[],
+    delivering: Delivering,
+    pool: SessionPool,
+  ) {
+    this.#delivery = delivery;
+    this.#relay = relay;
+    this.#work = work;
+    this.#delivering = delivering;
+    this.#pool = pool;
+  }
+
+  async toEnd() {
+    this.#session = this.#pool.take(this.#relay);
+    try {
+      for (let batch = this.#work.shift(); batch !== undefined; batch = this.#work.shift()) {
+        if (!await this.#haveSession()) this.#giveUp(batch);
+        else await this.#offer(batch, this.#session!);
+      }
+    } catch (error) {
+      this.#session?.destroy();
+      throw error;
     }
-    let answer: NotOpened | undefined;
-    for (const hop of found.hops) {
-      const opened = await openNextHopSession(hop, {
-        ehloName: hostname,
-        timeouts: relay.timeouts,
-      });
-      if (opened.status === "open") return { session: opened.session };
-      const status = opened.status === "permanent" ? "never" : "later";
-      // One host that may take it later is reason to wait, whatever the others say.
-      if (answer?.status !== "later") answer = { status, reply: replyText(opened.reply) };
+    if (this.#session !== undefined) this.#pool.keep(this.#session, this.#relay);
+    return {
+      verdicts: this.#verdicts,
+      place: this.#place,
+      tried: this.#tried,
+      destinationFailure: this.#destinationFailure,
+    };
+  }
+
+  async #haveSession(): Promise<boolean> {
+    if (this.#refusal !== undefined) return false;
+    if (this.#session?.usable) {
+      const most = this.#relay.limits?.messagesPerConnection ?? Infinity;
+      if (this.#session.transactions < most) return true;
+      this.#session.quit();
     }
-    return answer ?? { status: "later", reply: "451 4.4.4 No next hop has an address" };
+    this.#session = undefined;
+    const opened = await openSession(this.#relay, this.#delivery.destination, this.#delivering);
+    this.#tried.push(...opened.tried);
+    if ("session" in opened) {
+      this.#session = opened.session;
+      this.#served = false;
+      return true;
+    }
+    this.#refusal = opened;
+    // What was delivered a moment ago shows that the destination is there.
+    if (opened.status === "later" && this.#verdicts.length === 0) {
+      this.#destinationFailure = opened.reply;
+    }
+    return false;
+  }
+
+  #giveUp({ recipients }: Batch): void {
+    const { status, reply } = this.#refusal!;
+    this.#verdicts.push(...recipients.map(({ ordinal }) => ({ ordinal, status, reply })));
+  }
+
+  async #offer(batch: Batch, session: NextHopSession): Promise<void> {
+    const verdicts = await offer(this.#delivery, {
+      ...batch,
+      isFinal: this.#relay.kind === "lmtp",
+      now: this.#delivering.now(),
+    }, session);
+    this.#place = session.place;
+    if (this.#served && !session.usable && verdicts.every(({ unheard }) => unheard === true)) {
+      // A next hop may end a kept session at any time; that says nothing about this message.
+      this.#work.unshift(batch);
+      return;
+    }
+    this.#served = true;
+    const elsewhere: ClaimedRecipient[] = [];
+    verdicts.forEach((verdict, index) => {
+      const { status } = verdict;
+      if (status !== "elsewhere") this.#verdicts.push({ ...verdict, status });
+      else if (verdicts.length > 1) elsewhere.push(batch.recipients[index]!);
+      else this.#verdicts.push({ ...verdict, status: "later" });
+    });
+    // Core's promise: one recipient at least was taken or refused, so that this comes to an end.
+    if (elsewhere.length > 0) this.#work.unshift({ ...batch, recipients: elsewhere });
   }
 }

@@ -5,16 +5,20 @@
  * This file must not know queues, retries or how many deliveries go at once: that is the lane's.
  */
 import type { Relay } from "@postern/config";
+import type { MailParameters } from "@postern/smtp";
 import type { ClaimedDelivery } from "@postern/store";
 import type { Delivering } from "./delivering.ts";
+import { deliverByHttp } from "./http-transport.ts";
 import { SmtpTransport } from "./smtp-transport.ts";
 import { type Attempt, type Verdict, verdictForAll } from "./verdict.ts";
 
 /** Makes the deliveries to one destination. */
 export class Transport {
+  readonly #delivering: Delivering;
   readonly #smtp: SmtpTransport;
 
   constructor(delivering: Delivering) {
+    this.#delivering = delivering;
     this.#smtp = new SmtpTransport(delivering);
   }
 
@@ -29,22 +33,31 @@ export class Transport {
    */
   async deliver(delivery: ClaimedDelivery, relay: Relay | undefined): Promise<Attempt> {
     const { relay: name } = delivery.destination;
-    const all = (status: Verdict["status"], reply: string): Attempt => ({
-      verdicts: verdictForAll(delivery, status, reply),
+    const all = (status: Verdict["status"], reply: string, owed?: "delivered"): Attempt => ({
+      verdicts: verdictForAll(delivery, status, reply, owed),
       facts: { relay: name, seconds: 0 },
     });
+    if (isTooLate(delivery, this.#delivering.now())) {
+      return all("never", "554 5.4.7 The time that the sender set for delivery has passed");
+    }
     switch (relay?.kind) {
       case "smtp":
       case "mx":
+      case "lmtp":
         return await this.#smtp.deliver(delivery, relay);
+      case "http":
+        return await deliverByHttp(delivery, relay, this.#delivering);
       case "capture":
-        return all("delivered", "250 2.0.0 Captured");
+        return all("delivered", "250 2.0.0 Captured", "delivered");
       case "discard":
         return all("delivered", "250 2.0.0 Discarded");
+      case "reject":
+        return all("never", `${relay.code} ${relay.enhanced} ${relay.text}`);
+      case "split":
+        // Routing chooses one of its relays, so that a destination is never a split one.
+        return all("later", `451 4.3.5 The relay ${name} has become one that splits`);
       case undefined:
         return all("later", `451 4.3.5 The relay ${name} is not configured`);
-      default:
-        return all("later", `451 4.3.5 Relays of kind ${relay!.kind} are not served yet`);
     }
   }
 
@@ -52,4 +65,11 @@ export class Transport {
   close(): void {
     this.#smtp.close();
   }
+}
+
+/** RFC 2852 §4.1.4: in mode R, what is not delivered in time is returned instead. */
+function isTooLate({ parameters, receivedAt }: ClaimedDelivery, now: Date): boolean {
+  const { deliverBy } = parameters as MailParameters;
+  if (deliverBy?.mode !== "return") return false;
+  return now.getTime() >= receivedAt.getTime() + deliverBy.seconds * 1000;
 }

@@ -6,23 +6,27 @@
  */
 import type { Reply } from "@postern/smtp";
 import type { ClaimedDelivery } from "@postern/store";
+import type { SessionPlace } from "./next-hop-session.ts";
 
 /** What became of each recipient, before retries and lifetimes are thought of. */
 export interface Verdict {
   readonly ordinal: number;
-  readonly status: "delivered" | "again" | "later" | "never";
+  readonly status: "delivered" | "later" | "never";
   readonly reply: string;
+  /**
+   * With `delivered`: nobody after us will report to the sender, so that a report of this kind is
+   * ours to send, if it was asked for (RFC 3461 §5.2).
+   */
+  readonly owed?: "delivered" | "relayed";
   /** The session was over before the next hop said anything about this message. */
   readonly unheard?: true;
 }
 
-/** The session that was used, as the event tells it. */
-export interface AttemptFacts {
-  readonly host?: string;
-  readonly address?: string;
-  readonly port?: number;
+/** The session that was used last, as the event tells it, and the hosts tried in vain before it. */
+export interface AttemptFacts extends Partial<SessionPlace> {
   readonly relay: string;
   readonly seconds: number;
+  readonly tried?: readonly { readonly host: string; readonly reply: string }[];
 }
 
 /** One attempt at a delivery. */
@@ -35,6 +39,8 @@ export interface Attempt {
    * now: no connection, no session, no address found. What was said then.
    */
   readonly destinationFailure?: string;
+  /** The next hop asked not to be tried before this time. */
+  readonly notBefore?: Date;
 }
 
 /** The same verdict for all recipients of a delivery. */
@@ -42,8 +48,14 @@ export function verdictForAll(
   { recipients }: ClaimedDelivery,
   status: Verdict["status"],
   reply: string,
+  owed?: Verdict["owed"],
 ): Verdict[] {
-  return recipients.map(({ ordinal }) => ({ ordinal, status, reply }));
+  return recipients.map(({ ordinal }) => ({
+    ordinal,
+    status,
+    reply,
+    ...(owed === undefined ? {} : { owed }),
+  }));
 }
 
 /** A reply on one line, as people read it: `550 5.1.1 No such user`. */

@@ -40,6 +40,8 @@ export function planEntity(header: Header, defaultType: DefaultType): EntityPlan
   }
   if (declared !== "7bit" && declared !== "8bit" && declared !== "binary") return { kind: "fixed" };
   if (type.type === "multipart") {
+    // RFC 1847 §2.1, §2.2: what is signed or encrypted may not be changed on its way.
+    if (type.subtype === "signed" || type.subtype === "encrypted") return { kind: "fixed" };
     const boundary = type.parameters.get("boundary")?.trimEnd() ?? "";
     if (boundary === "" || boundary.length > 200) return { kind: "fixed" };
     const partDefault = type.subtype === "digest" ? "message/rfc822" : "text/plain";

@@ -1,0 +1,68 @@
+/**
+ * Whether a recipient's outcome concerns the sender: which report is owed about it (RFC 3461 §5.2,
+ * RFC 2852 §4.1.4). Pure.
+ */
+import type { RetrySchedule } from "@postern/config";
+import type { DsnAction } from "@postern/message";
+import type { MailParameters, Notify, RcptParameters } from "@postern/smtp";
+import type { ClaimedDelivery, ClaimedRecipient, RecipientOutcome } from "@postern/store";
+import type { Verdict } from "./verdict.ts";
+
+/** Seconds after which a sender hears of a delay, where the relay does not say. */
+const DELAY_NOTICE_SECONDS = 4 * 3600;
+
+/** One recipient that a report is owed about. */
+export interface Concern {
+  readonly recipient: ClaimedRecipient;
+  readonly action: DsnAction;
+  readonly reply: string;
+  readonly willRetryUntil?: Date;
+}
+
+/** The report that is owed about a recipient: none or one. */
+export function concern(
+  delivery: ClaimedDelivery,
+  recipient: ClaimedRecipient,
+  { state, reply }: RecipientOutcome,
+  { owed, schedule, now }: {
+    readonly owed: Verdict["owed"];
+    readonly schedule: RetrySchedule;
+    readonly now: Date;
+  },
+): Concern[] {
+  const { notify } = recipient.parameters as RcptParameters;
+  const { deliverBy } = delivery.parameters as MailParameters;
+  // A report about a report has nobody to go to: only what is lost for good matters then.
+  const isReport = delivery.reversePath === "";
+  switch (state) {
+    case "delivered": {
+      if (owed === undefined || isReport) return [];
+      const wanted = asksFor(notify, "SUCCESS") ||
+        (owed === "relayed" && deliverBy !== undefined && notify !== "NEVER");
+      return wanted ? [{ recipient, action: owed, reply }] : [];
+    }
+    case "bounced": {
+      const wanted = isReport || notify === undefined || asksFor(notify, "FAILURE");
+      return wanted ? [{ recipient, action: "failed", reply }] : [];
+    }
+    case "deferred": {
+      if (isReport || recipient.delayReported || notify === "NEVER") return [];
+      const { delayNotice = DELAY_NOTICE_SECONDS, lifetime } = schedule;
+      const late = (from: Date, seconds: number) =>
+        now.getTime() >= from.getTime() + seconds * 1000;
+      const isLate = delayNotice !== false && late(delivery.lifetimeFrom, delayNotice) &&
+        (notify === undefined || asksFor(notify, "DELAY"));
+      const isPastTime = deliverBy?.mode === "notify" &&
+        late(delivery.receivedAt, deliverBy.seconds);
+      if (!isLate && !isPastTime) return [];
+      const willRetryUntil = new Date(delivery.lifetimeFrom.getTime() + lifetime * 1000);
+      return [{ recipient, action: "delayed", reply, willRetryUntil }];
+    }
+    default:
+      return [];
+  }
+}
+
+function asksFor(notify: Notify | undefined, what: "SUCCESS" | "FAILURE" | "DELAY"): boolean {
+  return notify !== undefined && notify !== "NEVER" && notify.includes(what);
+}

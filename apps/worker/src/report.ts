@@ -1,0 +1,114 @@
+/**
+ * The report to the sender about an attempt (RFC 3461, RFC 3464): who it goes to, and the message
+ * that carries it. A report that cannot be returned goes to the postmaster, if there is one.
+ */
+import { buildDsn } from "@postern/message";
+import { decide, type Snapshot } from "@postern/routing";
+import type { MailParameters, RcptParameters } from "@postern/smtp";
+import type { AcceptedMessage, ClaimedDelivery } from "@postern/store";
+import type { Concern } from "./concern.ts";
+
+/** Content that goes back whole; of what is longer the header goes back. */
+const RETURN_BYTES = 50_000;
+
+/** What a report is made with. */
+export interface ReportContext {
+  readonly snapshot: Snapshot;
+  readonly hostname: string;
+  readonly now: Date;
+  readonly newQueueId: () => string;
+  readonly remoteHost: string | undefined;
+}
+
+/**
+ * The report about these recipients, with its routing; undefined where nobody can be told: then
+ * what failed is a dead letter.
+ */
+export function reportOn(
+  delivery: ClaimedDelivery,
+  concerns: readonly Concern[],
+  front: Uint8Array,
+  context: ReportContext,
+): { readonly message: AcceptedMessage; readonly content: Uint8Array } | undefined {
+  const returned = addressed(delivery.reversePath, delivery, concerns, front, context);
+  if (returned !== undefined) return returned;
+  const failed = concerns.filter(({ action }) => action === "failed");
+  const { postmaster } = context.snapshot.settings;
+  if (failed.length === 0 || postmaster === undefined) return undefined;
+  // What cannot be delivered to the postmaster cannot be reported to the postmaster.
+  const isPostmaster = (path: string) => path.toLowerCase() === postmaster.toLowerCase();
+  if (failed.some(({ recipient }) => isPostmaster(recipient.forwardPath))) return undefined;
+  return addressed(postmaster, delivery, failed, front, context);
+}
+
+function addressed(
+  to: string,
+  delivery: ClaimedDelivery,
+  concerns: readonly Concern[],
+  front: Uint8Array,
+  { snapshot, hostname, now, newQueueId, remoteHost }: ReportContext,
+): { readonly message: AcceptedMessage; readonly content: Uint8Array } | undefined {
+  if (to === "") return undefined;
+  const decision = decide(snapshot, "gateway", to);
+  if (decision.action === "reject") return undefined;
+
+  const id = newQueueId();
+  const { ret, envelopeId, smtpUtf8, requireTls } = delivery.parameters as MailParameters;
+  const messageId = `${id}@${hostname}`;
+  // RFC 8689 §5: what must not travel without TLS does not go back in a report that may.
+  const whole = ret !== "HDRS" && !requireTls && delivery.size <= RETURN_BYTES &&
+    front.length === delivery.size && concerns.some(({ action }) => action === "failed");
+  const built = buildDsn({
+    reportingHost: hostname,
+    ...(envelopeId === undefined ? {} : { originalEnvelopeId: envelopeId }),
+    arrivalDate: delivery.receivedAt,
+    reversePath: to,
+    from: `mailer-daemon@${hostname}`,
+    recipients: concerns.map(({ recipient, action, reply, willRetryUntil }) => {
+      const { originalRecipient } = recipient.parameters as RcptParameters;
+      return {
+        forwardPath: recipient.forwardPath,
+        ...(originalRecipient === undefined ? {} : { originalRecipient }),
+        action,
+        status: statusOf(action, reply),
+        diagnostic: { type: "smtp", text: reply },
+        ...(remoteHost === undefined ? {} : { remoteHost }),
+        lastAttempt: now,
+        ...(willRetryUntil === undefined ? {} : { willRetryUntil }),
+      };
+    }),
+    returnContent: whole ? { kind: "full", content: front } : { kind: "headers", header: front },
+    messageId,
+    date: now,
+    boundarySeed: crypto.randomUUID().replaceAll("-", ""),
+    utf8: smtpUtf8 ?? false,
+    queueId: delivery.messageId,
+  });
+  const { relay, nextHop, reasons } = decision;
+  return {
+    content: built.content,
+    message: {
+      id,
+      receivedAt: now,
+      reversePath: "",
+      parameters: { body: built.body, ...(built.smtpUtf8 ? { smtpUtf8: true } : {}) },
+      session: { gateway: hostname, reportOn: delivery.messageId },
+      size: built.content.length,
+      messageId,
+      configurationVersion: snapshot.version,
+      recipients: [{
+        forwardPath: to,
+        parameters: { notify: "NEVER" },
+        destination: { relay, nextHop },
+        decision: { relay, reasons },
+      }],
+    },
+  };
+}
+
+/** The enhanced code of the reply if it is of the action's class, else the general one. */
+function statusOf(action: Concern["action"], reply: string): string {
+  const digit = action === "failed" ? 5 : action === "delayed" ? 4 : 2;
+  const found = new RegExp(`\\b${digit}\\.\\d{1,3}\\.\\d{1,3}\\b`).exec(reply)?.[0];
+  return found ?? `${digit}.0.0`;
+}

@@ -24,8 +24,8 @@
  */
 import { hostname as machineName } from "node:os";
 import {
+  adminToken,
   type Environment,
-  type Log,
   requireDatabaseUrl,
   runProcess,
   StartError,
@@ -38,7 +38,6 @@ import {
   openMessages,
   ping,
 } from "@postern/store";
-import { adminToken } from "./admin-token.ts";
 import { createAdminApp } from "./app.ts";
 
 await runProcess("admin", async ({ environment, log, onStop, ready }) => {
@@ -46,11 +45,13 @@ await runProcess("admin", async ({ environment, log, onStop, ready }) => {
     applicationName: "postern admin",
   });
   onStop(() => database.close());
+  const { token, file, created } = await adminToken(environment);
+  if (file !== undefined) log.info(created ? "token made" : "token read", { file });
   const app = createAdminApp({
     configuration: openConfiguration(database),
     messages: openMessages(database),
     ping: () => ping(database),
-    token: await tokenOf(environment, log),
+    token,
     onError: (error) => log.error("request failed", { error }),
   });
   const server = listen(environment.adminListen, app.fetch);
@@ -67,18 +68,6 @@ await runProcess("admin", async ({ environment, log, onStop, ready }) => {
   onStop(() => server.shutdown());
   ready({ listening });
 });
-
-/** The token that the environment gives, else that of the data dir. */
-async function tokenOf({ adminToken: given, dataDir }: Environment, log: Log): Promise<string> {
-  if (given !== undefined) return given;
-  const { token, file, created } = await adminToken(dataDir).catch((error) => {
-    throw new StartError(
-      `the token's file in POSTERN_DATA_DIR ${dataDir} cannot be used: ${error.message}`,
-    );
-  });
-  log.info(created ? "token made" : "token read", { file });
-  return token;
-}
 
 function listen(
   { host, port }: Environment["adminListen"],

@@ -17,8 +17,9 @@
  *
  * SECURITY
  *   Needs to write the data dir and to start programs; its children need neither. The admin token
- *   is generated at the first start into `admin-token` in the data dir (mode 600), unless
- *   POSTERN_ADMIN_TOKEN is set, and reaches the children in their environment.
+ *   and the key that seals secrets of the configuration are generated at the first start into
+ *   `admin-token` and `secret-key` in the data dir (mode 600), unless POSTERN_ADMIN_TOKEN and
+ *   POSTERN_SECRET_KEY are set, and reach the children in their environment.
  *
  * DIAGNOSTICS
  *   Exit code 0 after a drain. Exit code 1, with one sentence on standard error, when a variable is
@@ -28,12 +29,18 @@
  * CONFIGURATION
  *   DATABASE_URL and the POSTERN_ variables, as in the README.
  */
+import { Buffer } from "node:buffer";
 import process from "node:process";
 import { resolve } from "node:path";
 import { lockDataDir } from "@postern/postgres";
-import { type ProcessContext, runProcess, StartError } from "@postern/process";
+import {
+  adminToken,
+  type ProcessContext,
+  runProcess,
+  secretKey,
+  StartError,
+} from "@postern/process";
 import { migrate, seedSandbox } from "@postern/store";
-import { adminToken } from "./admin-token.ts";
 import { gatewayChildren } from "./children.ts";
 import { keepPostgres } from "./embedded-postgres.ts";
 import { portProblem } from "./ports.ts";
@@ -48,13 +55,18 @@ async function start(context: ProcessContext): Promise<void> {
   lock(context, dataDir);
   await checkPorts(context);
   const databaseUrl = environment.databaseUrl ?? await embeddedDatabase(context, dataDir);
-  const token = await adminToken(environment.adminToken, environment.dataDir);
+  const token = await adminToken(environment);
+  const key = await secretKey(environment);
   await prepare(databaseUrl, environment.databaseUrl === undefined);
   if (stopping.aborted) return;
 
   const supervisor = supervise({
     children: gatewayChildren(environment),
-    env: { DATABASE_URL: databaseUrl, POSTERN_ADMIN_TOKEN: token.token },
+    env: {
+      DATABASE_URL: databaseUrl,
+      POSTERN_ADMIN_TOKEN: token.token,
+      POSTERN_SECRET_KEY: Buffer.from(key).toString("base64"),
+    },
     log,
   });
   context.onStop(() => supervisor.stop());

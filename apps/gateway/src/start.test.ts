@@ -1,23 +1,8 @@
-/** What comes before the children: the token, the ports, the welcome. */
+/** What comes before the children: the ports, the welcome. */
 import { createServer } from "node:net";
 import { describe, expect, test } from "vitest";
-import { adminToken } from "./admin-token.ts";
 import { portProblem } from "./ports.ts";
 import { welcome } from "./welcome.ts";
-
-describe("the admin token", () => {
-  test("is made once, for its owner only; a given one is not kept", async () => {
-    const folder = await Deno.makeTempDir();
-    const dataDir = `${folder}/data`;
-    expect(await adminToken("given", dataDir)).toEqual({ token: "given", file: undefined });
-    const made = await adminToken(undefined, dataDir);
-    expect(made.token).toMatch(/^[A-Za-z0-9_-]{43}$/);
-    expect(made.file).toBe(`${dataDir}/admin-token`);
-    expect((await Deno.stat(made.file ?? "")).mode! & 0o777).toBe(0o600);
-    expect(await adminToken(undefined, dataDir)).toEqual(made);
-    await Deno.remove(folder, { recursive: true });
-  });
-});
 
 describe("ports", () => {
   test("a taken port is told with its variable, a free one and 0 are not", async () => {

@@ -28,6 +28,8 @@ export interface Environment {
   readonly smtpListen: readonly SmtpListener[];
   readonly adminListen: { readonly host: string; readonly port: number };
   readonly adminToken: string | undefined;
+  /** The 32 bytes that seal the secrets of the configuration. */
+  readonly secretKey: Uint8Array<ArrayBuffer> | undefined;
   readonly tls: { readonly certFile: string; readonly keyFile: string } | undefined;
   readonly logLevel: "debug" | "info" | "warning" | "error";
   readonly logFormat: "pretty" | "json";
@@ -44,6 +46,9 @@ export interface Machine {
 export type EnvironmentResult =
   | { readonly ok: true; readonly environment: Environment }
   | { readonly ok: false; readonly problems: string[] };
+
+/** The bytes of POSTERN_SECRET_KEY. */
+export const SECRET_KEY_BYTES = 32;
 
 const LOG_LEVELS = ["debug", "info", "warning", "error"] as const;
 const LOG_FORMATS = ["pretty", "json"] as const;
@@ -122,6 +127,11 @@ const schema = z.object({
     error: "POSTERN_ADMIN_TOKEN holds a character that a bearer token cannot have, expected " +
       "letters, digits and . _ ~ + / - = (its value is not shown)",
   }).optional(),
+  POSTERN_SECRET_KEY: z.string().regex(/^[A-Za-z0-9+/]{43}=$/, {
+    error: `POSTERN_SECRET_KEY is not ${SECRET_KEY_BYTES} bytes in Base64, such as ` +
+      "`openssl rand -base64 32` makes (its value is not shown)",
+  }).transform((text) => Uint8Array.from(atob(text), (character) => character.charCodeAt(0)))
+    .optional(),
   POSTERN_TLS_CERT_FILE: z.string().optional(),
   POSTERN_TLS_KEY_FILE: z.string().optional(),
   POSTERN_LOG_LEVEL: z.enum(LOG_LEVELS, {
@@ -215,6 +225,7 @@ export function readEnvironment(
       smtpListen: values.POSTERN_SMTP_LISTEN,
       adminListen: values.POSTERN_ADMIN_LISTEN,
       adminToken: values.POSTERN_ADMIN_TOKEN,
+      secretKey: values.POSTERN_SECRET_KEY,
       tls: certFile !== undefined && keyFile !== undefined ? { certFile, keyFile } : undefined,
       logLevel: values.POSTERN_LOG_LEVEL,
       logFormat: values.POSTERN_LOG_FORMAT ?? (machine.terminal ? "pretty" : "json"),

@@ -53,17 +53,35 @@ describe("a resource's life", () => {
   test("create, read, replace, list, delete", async () => {
     const relay = { kind: "smtp", hosts: [{ host: "10.0.0.5", port: 25 }] };
     const put = await ask("PUT", "/v1/relays/internal", relay);
-    expect([put.status, put.body]).toEqual([201, { name: "internal", ...relay }]);
+    expect([put.status, put.body]).toEqual([201, {
+      name: "internal",
+      kind: "smtp",
+      hosts: [{ host: "10.0.0.5", port: 25, weight: 1 }],
+      tls: { policy: "may" },
+    }]);
     const read = await ask("GET", "/v1/relays/internal");
     expect([read.status, read.body, read.etag]).toEqual([200, put.body, put.etag]);
     expect((await ask("PUT", "/v1/relays/internal", read.body)).status).toBe(200);
 
     expect((await ask("PUT", "/v1/domains/Example.COM", { relay: "internal" })).body)
-      .toEqual({ name: "example.com", relay: "internal" });
+      .toEqual({
+        name: "example.com",
+        relay: "internal",
+        recipients: { verify: "none" },
+        tls: "optional",
+        sourceRoutes: "strip",
+      });
     expect((await ask("PUT", "/v1/domains/bücher.example", { relay: "internal" })).body.name)
       .toBe("xn--bcher-kva.example");
     expect((await ask("PUT", "/v1/clients/lan", { networks: ["10.0.0.0/8", "::1"] })).body)
-      .toEqual({ name: "lan", networks: ["10.0.0.0/8", "::1/128"] });
+      .toEqual({
+        name: "lan",
+        networks: ["10.0.0.0/8", "::1/128"],
+        certificates: [],
+        mayRelay: true,
+        sourceRoutes: "strip",
+        trust: [],
+      });
 
     const first = await ask("GET", "/v1/domains?limit=1");
     expect(first.body.items.map(({ name }: { name: string }) => name)).toEqual(["example.com"]);

@@ -35,7 +35,7 @@ export function createAdminApp(options: AdminAppOptions): Hono {
       path: "/v1/openapi.json",
       id: "openapi",
       summary: "This document",
-      open: true,
+      scope: "none",
       answers: { 200: { description: "The OpenAPI document", type: "application/json" } },
       serve: (context) => context.json(openApiDocument(operations)),
     },
@@ -46,9 +46,9 @@ export function createAdminApp(options: AdminAppOptions): Hono {
 
   const app = new Hono();
   // What is registered before the token is asked for answers without it.
-  register(app, operations.filter(({ open }) => open));
+  register(app, operations.filter(({ scope }) => scope === "none"));
   app.use("/v1/*", requireToken(token));
-  register(app, operations.filter(({ open }) => !open));
+  register(app, operations.filter(({ scope }) => scope !== "none"));
 
   app.notFound((context) =>
     problemResponse(context, new Problem(404, "Not found", `Nothing is at ${context.req.path}`))

@@ -70,6 +70,7 @@ export function messageOperations(store: MessageStore): Operation[] {
       path: "/v1/messages",
       id: "findMessages",
       summary: "Messages for which all conditions hold, newest first",
+      scope: "queue:read",
       query,
       answers: {
         200: {
@@ -85,6 +86,7 @@ export function messageOperations(store: MessageStore): Operation[] {
       path: "/v1/messages/{id}",
       id: "getMessage",
       summary: "One message with all that happened to it",
+      scope: "queue:read",
       pathParameters: { id: queueId },
       answers: { 200: { description: "The message", schema: detailSchema } },
       problems: [404],
@@ -99,6 +101,7 @@ export function messageOperations(store: MessageStore): Operation[] {
       path: "/v1/messages/{id}/raw",
       id: "getMessageContent",
       summary: "The content of a message as it is kept",
+      scope: "content:read",
       pathParameters: { id: queueId },
       answers: { 200: { description: "The content", type: "message/rfc822" } },
       problems: [404],

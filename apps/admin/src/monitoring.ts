@@ -24,7 +24,7 @@ export function monitoringOperations(
       path: "/healthz",
       id: "health",
       summary: "Whether the process runs",
-      open: true,
+      scope: "none",
       answers: {
         200: { description: "It runs", schema: z.object({ status: z.literal("ok") }) },
       },
@@ -35,7 +35,7 @@ export function monitoringOperations(
       path: "/readyz",
       id: "readiness",
       summary: "Whether the database answers",
-      open: true,
+      scope: "none",
       answers: {
         200: { description: "It does", schema: readiness },
         503: { description: "It does not", schema: readiness },
@@ -50,7 +50,7 @@ export function monitoringOperations(
       path: "/metrics",
       id: "metrics",
       summary: "Figures in the text format of Prometheus",
-      open: true,
+      scope: "none",
       answers: { 200: { description: "The figures", type: "text/plain" } },
       problems: [500, 503],
       serve: async (context) => {

@@ -1,9 +1,10 @@
 import { expect, test } from "vitest";
+import { SCOPES } from "./scopes.ts";
 import { openTestApi } from "./testing/api.ts";
 
 interface Described {
   readonly operationId: string;
-  readonly security?: unknown[];
+  readonly security: { token: string[] }[];
   readonly parameters?: readonly { name: string; in: string; schema: object }[];
   readonly responses: Record<string, unknown>;
 }
@@ -42,6 +43,11 @@ test("the OpenAPI document has every operation, each under a name of its own", a
     "/v1/openapi.json: get",
     "/v1/relays/{name}: get put delete",
     "/v1/relays: get",
+    "/v1/rules/{name}: get put delete",
+    "/v1/rules: get",
+    "/v1/settings: get put",
+    "/v1/users/{name}: get put delete",
+    "/v1/users: get",
   ]);
   const ids = Object.values(paths).flatMap((item) =>
     Object.values(item).map(({ operationId }) => operationId)
@@ -53,7 +59,8 @@ test("what needs a token says so, and every path parameter is described", async 
   const { paths } = await document();
   for (const [path, item] of Object.entries(paths)) {
     for (const { security, responses, parameters = [] } of Object.values(item)) {
-      expect("401" in responses, path).toBe(security === undefined);
+      expect("401" in responses, path).toBe(security.length > 0);
+      for (const { token } of security) expect(SCOPES).toHaveProperty([token[0]!]);
       const named = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name);
       const described = parameters.filter((parameter) => parameter.in === "path");
       expect(described.map(({ name }) => name)).toEqual(named);
@@ -82,13 +89,19 @@ test("parameters and bodies say what they take", async () => {
     .toMatchObject({ type: "integer", minimum: 1, maximum: 1000 });
   expect(components.schemas["DomainDefinition"])
     .toMatchObject({ required: ["relay"], additionalProperties: false });
-  expect(components.schemas["DomainResource"]).toMatchObject({ required: ["relay", "name"] });
+  // What is answered has its defaults filled in.
+  expect(components.schemas["DomainResource"])
+    .toMatchObject({ required: ["relay", "recipients", "tls", "sourceRoutes", "name"] });
   expect(components.schemas["RelayDefinition"]).toMatchObject({
     oneOf: [
       { properties: { kind: { const: "mx" }, name: {} } },
       { properties: { kind: { const: "smtp" }, name: {} } },
+      { properties: { kind: { const: "lmtp" }, name: {} } },
+      { properties: { kind: { const: "http" }, name: {} } },
       { properties: { kind: { const: "capture" }, name: {} } },
       { properties: { kind: { const: "discard" }, name: {} } },
+      { properties: { kind: { const: "reject" }, name: {} } },
+      { properties: { kind: { const: "split" }, name: {} } },
     ],
   });
 });

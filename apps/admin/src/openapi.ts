@@ -7,12 +7,14 @@ import { problemSchema } from "./problem.ts";
 const PROBLEMS: Readonly<Record<number, string>> = {
   400: "The request is malformed",
   401: "A valid bearer token is needed",
+  403: "The token does not allow it",
   404: "There is no such thing",
   409: "The rest of the configuration needs it",
   412: "A condition of the request does not hold",
   413: "The body is too large",
   415: "The body is not JSON",
   422: "The body is not valid; errors names every failing field",
+  429: "Too many requests without a valid token came from this address",
   500: "Something failed that is no fault of the request; the log tells more",
   503: "The database is away",
 };
@@ -70,13 +72,14 @@ export function openApiDocument(operations: readonly Operation[]): Json {
     })),
   ];
   const describe = (operation: Operation): Json => {
-    const { id, summary, open, body, answers, problems = [] } = operation;
-    const failing = open ? problems : [401, ...problems, 500, 503];
+    const { id, summary, scope, body, answers, problems = [] } = operation;
+    const open = scope === "none";
+    const failing = open ? problems : [401, 403, ...problems, 429, 500, 503];
     const parameters = parametersOf(operation);
     return {
       operationId: id,
       summary,
-      ...(open && { security: [] }),
+      security: open ? [] : [{ token: [scope] }],
       ...(parameters.length > 0 && { parameters }),
       ...(body && {
         requestBody: {
@@ -108,7 +111,6 @@ export function openApiDocument(operations: readonly Operation[]): Json {
       description: "Configuration and messages of the mail gateway",
       license: { name: "Apache-2.0", identifier: "Apache-2.0" },
     },
-    security: [{ token: [] }],
     paths,
     components: {
       schemas,

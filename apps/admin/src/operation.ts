@@ -4,6 +4,7 @@
  */
 import type { Context } from "hono";
 import type { z } from "zod";
+import type { Scope } from "./scopes.ts";
 
 /** A response in good order. */
 export interface Answer {
@@ -16,14 +17,14 @@ export interface Answer {
 
 /** One method of one path. */
 export interface Operation {
-  readonly method: "get" | "put" | "delete";
+  readonly method: "get" | "put" | "post" | "delete";
   /** As OpenAPI writes it: `/v1/relays/{name}`. */
   readonly path: string;
   /** The name that generated clients give to it. */
   readonly id: string;
   readonly summary: string;
-  /** Served to whoever asks, without the token. */
-  readonly open?: boolean;
+  /** What the token must allow; `none`: served to whoever asks, without a token. */
+  readonly scope: Scope | "none";
   /** The parameters in the path, by name. */
   readonly pathParameters?: Readonly<Record<string, z.ZodType>>;
   readonly query?: z.ZodObject;

@@ -108,6 +108,26 @@ describe.each(Object.entries(kinds))("%s", (kind, { name, first, second }) => {
   });
 });
 
+test("there is one set of settings, always", async () => {
+  type Settings = { retention: { content: number }; smtp: object; name?: string };
+  const first = await api.ask<Settings>("GET", "/v1/settings");
+  expect(first.status).toBe(200);
+  expect(first.body.retention).toEqual({ content: 604_800, messages: 2_592_000 });
+  expect(first.body.name).toBeUndefined();
+
+  const headers = { "If-Match": first.headers.get("ETag")! };
+  const body = { retention: { content: 3600 } };
+  const put = await api.ask<Settings>("PUT", "/v1/settings", { body, headers });
+  expect(put).toMatchObject({ status: 200, body: { retention: { content: 3600 } } });
+  expect((await api.ask("PUT", "/v1/settings", { body, headers })).status).toBe(412);
+  expect((await api.ask("GET", "/v1/settings")).body).toEqual(put.body);
+
+  const wrong = await api.ask("PUT", "/v1/settings", { body: { smtp: { lineLength: 10 }, a: 1 } });
+  expect(wrong.body.errors?.map(({ pointer }) => pointer)).toEqual(["/smtp/lineLength", "/a"]);
+  expect((await api.ask("DELETE", "/v1/settings")).status).toBe(405);
+  expect((await api.ask("GET", "/v1/settings/gateway")).status).toBe(404);
+});
+
 test("a list comes in pages, by name", async () => {
   const names = ["page-a", "page-b", "page-c"];
   for (const name of names) {

@@ -1,8 +1,9 @@
 /**
  * The operations on the configuration's resources. All kinds behave alike, so they are made from
- * the list of kinds: list, read, create or replace, delete.
+ * the list of kinds: list, read, create or replace, delete. Of settings there is one set, always:
+ * read and replace.
  */
-import { type Resource, type ResourceKind, resourceKinds } from "@postern/config";
+import { type Resource, type ResourceKind, resourceKinds, SETTINGS_NAME } from "@postern/config";
 import type { Change, ChangeOutcome, ConfigurationStore, StoredResource } from "@postern/store";
 import type { Context } from "hono";
 import { z } from "zod";
@@ -14,12 +15,18 @@ import { type FieldError, fieldErrors, Problem, wording } from "./problem.ts";
 /** Who changes the configuration, as its versions tell. */
 const AUTHOR = "api";
 
-/** The operations below `/v1/{kind}`. */
+/** The operations below `/v1/{kind}`; for settings those on `/v1/settings` itself. */
 export function resourceOperations(kind: ResourceKind, store: ConfigurationStore): Operation[] {
   const { singular, name: nameSchema, schema } = resourceKinds[kind];
   const title = singular[0]!.toUpperCase() + singular.slice(1);
-  const shape = withName(schema, nameSchema).meta({ id: `${title}Resource` });
-  const definition = withName(schema, nameSchema.optional()).meta({ id: `${title}Definition` });
+  const single = kind === "settings";
+  const shape = single ? schema : withName(schema, nameSchema).meta({ id: `${title}Resource` });
+  const definition = single
+    ? schema
+    : withName(schema, nameSchema.optional()).meta({ id: `${title}Definition` });
+  const path = single ? `/v1/${kind}` : `/v1/${kind}/{name}`;
+  const pathParameters = single ? {} : { name: nameSchema };
+  const one = single ? "The settings" : `One ${singular}`;
   const page = z.strictObject({
     limit: limitParameter,
     cursor: nameSchema.exactOptional().meta({ description: "`next` of the page before" }),
@@ -30,7 +37,7 @@ export function resourceOperations(kind: ResourceKind, store: ConfigurationStore
 
   /** The name in the path in its one spelling; undefined when nothing can have such a name. */
   const nameOf = (context: Context) => {
-    const text = context.req.param("name") ?? "";
+    const text = single ? SETTINGS_NAME : context.req.param("name") ?? "";
     const parsed = nameSchema.safeParse(text);
     return { text, parsed };
   };
@@ -58,6 +65,7 @@ export function resourceOperations(kind: ResourceKind, store: ConfigurationStore
     path: `/v1/${kind}`,
     id: `list${title}s`,
     summary: `The ${kind} by name`,
+    scope: "config:read",
     query: page,
     answers: {
       200: {
@@ -69,17 +77,19 @@ export function resourceOperations(kind: ResourceKind, store: ConfigurationStore
     serve: async (context) => {
       const { limit, cursor } = readQuery(context, page);
       const found = await store.list(kind, { limit: limit + 1, after: cursor });
-      const items = found.slice(0, limit).map(shown);
-      return context.json({ items, next: found.length > limit ? items.at(-1)!.name : null });
+      const items = found.slice(0, limit);
+      const next = found.length > limit ? items.at(-1)!.name : null;
+      return context.json({ items: items.map(shown), next });
     },
   };
 
   const read: Operation = {
     method: "get",
-    path: `/v1/${kind}/{name}`,
+    path,
     id: `get${title}`,
-    summary: `One ${singular}`,
-    pathParameters: { name: nameSchema },
+    summary: one,
+    scope: "config:read",
+    pathParameters,
     headers: ["If-None-Match"],
     answers: {
       200: { description: `The ${singular}`, schema: shape, hasEntityTag: true },
@@ -98,30 +108,31 @@ export function resourceOperations(kind: ResourceKind, store: ConfigurationStore
 
   const put: Operation = {
     method: "put",
-    path: `/v1/${kind}/{name}`,
+    path,
     id: `put${title}`,
-    summary: `Create or replace a ${singular}`,
-    pathParameters: { name: nameSchema },
+    summary: single ? "Replace the settings" : `Create or replace a ${singular}`,
+    scope: "config:write",
+    pathParameters,
     headers: ["If-Match", "If-None-Match"],
     body: definition,
     answers: {
       200: { description: "Replaced", schema: shape, hasEntityTag: true },
-      201: { description: "Created", schema: shape, hasEntityTag: true },
+      ...(!single && { 201: { description: "Created", schema: shape, hasEntityTag: true } }),
     },
     problems: [400, 412, 413, 415, 422],
     serve: async (context) => {
-      const path = nameOf(context);
+      const given = nameOf(context);
       const parsed = definition.safeParse(await readBody(context), { error: wording });
       const errors: FieldError[] = [];
-      if (!path.parsed.success) {
-        const detail = path.parsed.error.issues.map(({ message }) => message).join("; ");
+      if (!given.parsed.success) {
+        const detail = given.parsed.error.issues.map(({ message }) => message).join("; ");
         errors.push({ parameter: "name", detail });
       }
       if (!parsed.success) errors.push(...fieldErrors(parsed.error));
-      if (!path.parsed.success || !parsed.success) throw invalid(singular, errors);
-      const name = path.parsed.data;
-      const { name: given = name, ...body } = parsed.data as { name?: string } & Resource;
-      if (given !== name) {
+      if (!given.parsed.success || !parsed.success) throw invalid(singular, errors);
+      const name = given.parsed.data;
+      const { name: named = name, ...body } = parsed.data as { name?: string } & Resource;
+      if (named !== name) {
         throw invalid(singular, [{
           pointer: "/name",
           detail: `expected ${name}, as in the path`,
@@ -136,10 +147,11 @@ export function resourceOperations(kind: ResourceKind, store: ConfigurationStore
 
   const remove: Operation = {
     method: "delete",
-    path: `/v1/${kind}/{name}`,
+    path,
     id: `delete${title}`,
     summary: `Delete a ${singular}`,
-    pathParameters: { name: nameSchema },
+    scope: "config:write",
+    pathParameters,
     headers: ["If-Match"],
     answers: { 204: { description: "Deleted" } },
     problems: [404, 409, 412],
@@ -149,7 +161,7 @@ export function resourceOperations(kind: ResourceKind, store: ConfigurationStore
     },
   };
 
-  return [list, read, put, remove];
+  return single ? [read, put] : [list, read, put, remove];
 }
 
 /** The schema of a definition with its name among its fields. */
@@ -165,8 +177,8 @@ function withName(schema: z.ZodType, name: z.ZodType): z.ZodType {
   throw new TypeError("a definition is an object or a choice of objects");
 }
 
-function shown({ name, body }: StoredResource) {
-  return { name, ...body };
+function shown({ kind, name, body }: StoredResource) {
+  return kind === "settings" ? body : { name, ...body };
 }
 
 function invalid(singular: string, errors: readonly FieldError[]): Problem {

@@ -1,23 +1,44 @@
 /**
  * Claims what is due and hands it to the lanes, never more than this worker can deliver soon: what
  * it does not claim, other workers can.
+ *
+ * How much a destination may have in hand depends on its pace, and on how much is in hand in all:
+ * the fuller the worker, the smaller the share that any one destination is given. So destinations
+ * that are slow, or that have much waiting, leave room for all others.
  */
-import type { Registration } from "@postern/store";
+import type { Lifetimes, Registration } from "@postern/store";
+import { defaultRetrySchedule } from "@postern/config";
 import type { Delivering } from "./delivering.ts";
 import { Lane } from "./lane.ts";
+import { Pace } from "./pace.ts";
 
-/** Deliveries in hand at most, in all and of one destination. */
-const IN_HAND = 400;
-const IN_HAND_OF_ONE = 100;
+/** Deliveries in hand at most. */
+const IN_HAND = 1_000;
+
+/** At most so much of what is still free goes to one destination: 1/4. */
+const SHARE = 4;
 
 /** Asks again after so many milliseconds even if nothing woke it. */
 const POLL_MILLISECONDS = 5_000;
+
+/** How often it looks for deliveries whose lifetime is over while their destination fails. */
+const EXPIRY_MILLISECONDS = 30_000;
+
+/** Of these it takes so many at once. */
+const EXPIRED_AT_ONCE = 100;
+
+interface Served {
+  readonly lane: Lane;
+  readonly pace: Pace;
+}
 
 /** Claims and delivers until it is stopped. */
 export class Claimer {
   readonly #delivering: Delivering;
   readonly #registration: Registration;
-  readonly #lanes = new Map<number, Lane>();
+  readonly #lanes = new Map<number, Served>();
+  #inHand = 0;
+  #expiryAt = 0;
   #stopped = false;
   #woken = false;
   #wake: (() => void) | undefined;
@@ -54,40 +75,69 @@ export class Claimer {
     this.wake();
   }
 
-  get #inHand(): number {
-    let count = 0;
-    for (const lane of this.#lanes.values()) count += lane.inHand;
-    return count;
-  }
+  /** How many more deliveries to a destination are wanted now; 0 while it has enough in hand. */
+  readonly #room = (id: number): number => {
+    const free = IN_HAND - this.#inHand;
+    if (free <= 0) return 0;
+    const served = this.#lanes.get(id);
+    const room = served === undefined ? Pace.FIRST : served.pace.room;
+    return Math.min(room, Math.ceil(free / SHARE));
+  };
 
   /** Claims once; answers for how long to wait before the next time. */
   async #claim(): Promise<number> {
-    const limit = IN_HAND - this.#inHand;
-    if (limit < IN_HAND / 4) return POLL_MILLISECONDS;
-    const except = [...this.#lanes].flatMap(([id, lane]) =>
-      lane.inHand >= IN_HAND_OF_ONE / 2 ? [id] : []
-    );
+    const { queue, now } = this.#delivering;
     const workerId = this.#registration.id;
-    const claimed = await this.#delivering.queue.claim({
-      workerId,
-      limit,
-      perDestination: IN_HAND_OF_ONE,
-      except,
-    });
-    for (const delivery of claimed) this.#lane(delivery.destinationId).add(delivery, workerId);
-    if (claimed.length > 0) return 0;
-    for (const [id, lane] of this.#lanes) {
-      if (lane.isIdle) this.#lanes.delete(id);
+    if (now().getTime() >= this.#expiryAt) {
+      this.#expiryAt = now().getTime() + EXPIRY_MILLISECONDS;
+      const expired = await queue.claimExpired({
+        workerId,
+        limit: EXPIRED_AT_ONCE,
+        lifetimes: this.#lifetimes(),
+      });
+      this.#take(expired, workerId);
+      if (expired.length === EXPIRED_AT_ONCE) this.#expiryAt = 0;
     }
-    if (except.length > 0) return POLL_MILLISECONDS;
-    const due = await this.#delivering.queue.untilNextDue();
-    return Math.min(Math.max(due, 20), POLL_MILLISECONDS);
+    const limit = IN_HAND - this.#inHand;
+    if (limit <= 0) return POLL_MILLISECONDS;
+    const claimed = await queue.claim({ workerId, limit, room: this.#room });
+    this.#take(claimed, workerId);
+    if (claimed.length > 0) return 0;
+    for (const [id, { lane }] of this.#lanes) if (lane.isIdle) this.#lanes.delete(id);
+    return Math.min(queue.untilNextDue(this.#room), POLL_MILLISECONDS);
   }
 
-  #lane(id: number): Lane {
-    const lane = this.#lanes.get(id) ?? new Lane(this.#delivering, this.wake);
-    this.#lanes.set(id, lane);
-    return lane;
+  #take(claimed: readonly Parameters<Lane["add"]>[0][], workerId: number): void {
+    for (const delivery of claimed) {
+      const { lane, pace } = this.#serve(delivery.destinationId);
+      this.#inHand += 1;
+      pace.took();
+      lane.add(delivery, workerId);
+    }
+  }
+
+  #serve(id: number): Served {
+    const known = this.#lanes.get(id);
+    if (known !== undefined) return known;
+    const pace = new Pace(() => this.#delivering.now().getTime());
+    const lane = new Lane(this.#delivering, () => {
+      this.#inHand -= 1;
+      const before = this.#room(id);
+      pace.finished();
+      // Only room that was not there before is a reason to ask again.
+      if (this.#stopped || before === 0 || this.#inHand === 0) this.wake();
+    });
+    const served = { lane, pace };
+    this.#lanes.set(id, served);
+    return served;
+  }
+
+  #lifetimes(): Lifetimes {
+    const relays: Record<string, number> = {};
+    for (const [name, relay] of this.#delivering.snapshot().relays) {
+      if ("retry" in relay && relay.retry !== undefined) relays[name] = relay.retry.lifetime;
+    }
+    return { relays, others: defaultRetrySchedule.lifetime };
   }
 
   async #pause(milliseconds: number): Promise<void> {
@@ -103,8 +153,10 @@ export class Claimer {
   }
 
   async #drain(): Promise<void> {
-    for (const lane of this.#lanes.values()) {
-      for (const { delivery, workerId } of lane.close()) {
+    for (const { lane } of this.#lanes.values()) {
+      const given = lane.close();
+      this.#inHand -= given.length;
+      for (const { delivery, workerId } of given) {
         await this.#delivering.queue.release(workerId, [delivery]).catch((error) =>
           this.#delivering.log.warning("a claim was not given back", { error: String(error) })
         );
@@ -114,6 +166,6 @@ export class Claimer {
       this.#woken = false;
       await new Promise<void>((resolve) => this.#wake = resolve);
     }
-    for (const lane of this.#lanes.values()) lane.close();
+    for (const { lane } of this.#lanes.values()) lane.close();
   }
 }

@@ -2,9 +2,16 @@
  * A lane: the deliveries this worker has in hand for one destination, how many of them go at once,
  * and that each is recorded. How a delivery is made is the transport's business.
  */
-import type { ClaimedDelivery } from "@postern/store";
+import type { Relay } from "@postern/config";
+import {
+  type ClaimedDelivery,
+  type DeliveryOutcome,
+  type DestinationOutcome,
+  isUnavailable,
+} from "@postern/store";
 import { conclude } from "./conclusion.ts";
 import type { Delivering } from "./delivering.ts";
+import { scheduleOf } from "./retry.ts";
 import { Transport } from "./transport.ts";
 import { type Attempt, verdictForAll } from "./verdict.ts";
 
@@ -19,30 +26,26 @@ interface Task {
 /** Delivers what it is given, several at once. */
 export class Lane {
   readonly #delivering: Delivering;
-  readonly #onProgress: () => void;
+  readonly #onDone: () => void;
   readonly #waiting: Task[] = [];
   readonly #transport: Transport;
   #active = 0;
 
-  constructor(delivering: Delivering, onProgress: () => void) {
+  /** `onDone` is called once for each delivery that is recorded. */
+  constructor(delivering: Delivering, onDone: () => void) {
     this.#delivering = delivering;
-    this.#onProgress = onProgress;
+    this.#onDone = onDone;
     this.#transport = new Transport(delivering);
-  }
-
-  /** Deliveries that are not recorded yet. */
-  get inHand(): number {
-    return this.#waiting.length + this.#active;
   }
 
   /** Nothing to do and no session kept. */
   get isIdle(): boolean {
-    return this.inHand === 0 && this.#transport.isIdle;
+    return this.#waiting.length + this.#active === 0 && this.#transport.isIdle;
   }
 
   add(delivery: ClaimedDelivery, workerId: number): void {
     this.#waiting.push({ delivery, workerId });
-    if (this.#active < AT_ONCE) {
+    if (this.#active < this.#atOnce(delivery)) {
       this.#active += 1;
       void this.#run();
     }
@@ -54,28 +57,97 @@ export class Lane {
     return this.#waiting.splice(0);
   }
 
+  /** A relay's own limit holds for all workers together: then the queue gives no more than that. */
+  #atOnce({ destination }: ClaimedDelivery): number {
+    const relay = this.#delivering.snapshot().relays.get(destination.relay);
+    const limits = relay !== undefined && "limits" in relay ? relay.limits : undefined;
+    return limits?.concurrency?.maximum ?? AT_ONCE;
+  }
+
   /** Delivers one after another until none waits. */
   async #run(): Promise<void> {
     for (let task = this.#waiting.shift(); task !== undefined; task = this.#waiting.shift()) {
       await this.#perform(task);
-      this.#onProgress();
+      this.#onDone();
     }
     this.#active -= 1;
-    this.#onProgress();
   }
 
   async #perform({ delivery, workerId }: Task): Promise<void> {
     const { snapshot, recorder } = this.#delivering;
-    const { relay: name } = delivery.destination;
-    const relay = snapshot().relays.get(name);
-    const attempt = await this.#transport.deliver(delivery, relay).catch((error): Attempt => {
-      this.#delivering.log.error("delivery failed in an unforeseen way", {
-        id: delivery.messageId,
-        error: error instanceof Error ? error.stack : String(error),
-      });
-      const verdicts = verdictForAll(delivery, "later", "451 4.3.0 Internal error");
-      return { verdicts, facts: { relay: name, seconds: 0 } };
-    });
-    await recorder.record(workerId, await conclude(delivery, relay, attempt, this.#delivering));
+    const relay = snapshot().relays.get(delivery.destination.relay);
+    let attempt: Attempt | undefined;
+    let outcome: DeliveryOutcome;
+    try {
+      attempt = delivery.expired
+        ? expiry(delivery)
+        : await this.#transport.deliver(delivery, relay);
+      const concluded = await conclude(delivery, relay, attempt, this.#delivering);
+      const destination = delivery.expired ? undefined : destinationOf(attempt, relay);
+      outcome = destination === undefined ? concluded : { ...concluded, destination };
+    } catch (error) {
+      outcome = await this.#unforeseen(delivery, relay, attempt, error);
+    }
+    await recorder.record(workerId, outcome);
   }
+
+  /**
+   * What fails in a way that nobody foresaw would fail so again: it is set aside for an
+   * administrator. Not so while Postgres is away, which says nothing of this delivery.
+   */
+  async #unforeseen(
+    delivery: ClaimedDelivery,
+    relay: Relay | undefined,
+    attempt: Attempt | undefined,
+    error: unknown,
+  ): Promise<DeliveryOutcome> {
+    const { log, now } = this.#delivering;
+    const { messageId, destinationId, destination, recipients } = delivery;
+    const facts = { relay: destination.relay, seconds: 0, error: String(error) };
+    if (attempt === undefined && isUnavailable(error)) {
+      const verdicts = verdictForAll(delivery, "later", "451 4.3.0 The content could not be read");
+      return await conclude(delivery, relay, { verdicts, facts }, this.#delivering);
+    }
+    log.error("delivery failed in an unforeseen way: set aside", {
+      id: messageId,
+      error: error instanceof Error ? error.stack : String(error),
+    });
+    return {
+      messageId,
+      destinationId,
+      at: now(),
+      recipients: recipients.map(({ ordinal }) => {
+        const verdict = attempt?.verdicts.find((one) => one.ordinal === ordinal);
+        return verdict?.status === "delivered"
+          ? { ordinal, state: "delivered", reply: verdict.reply }
+          : { ordinal, state: "held", reply: `451 4.3.0 Set aside: ${String(error)}` };
+      }),
+      dueAt: undefined,
+      attempt: facts,
+    };
+  }
+}
+
+/** No attempt, but the end of what waited too long for a destination that failed. */
+function expiry(delivery: ClaimedDelivery): Attempt {
+  const verdicts = delivery.recipients.map(({ ordinal, lastReply }) => ({
+    ordinal,
+    status: "never" as const,
+    reply: `554 5.4.7 Given up: its destination could not be reached in time${
+      lastReply === null ? "" : `; last: ${lastReply}`
+    }`,
+  }));
+  return { verdicts, facts: { relay: delivery.destination.relay, seconds: 0 } };
+}
+
+/** What an attempt says of its destination; nothing where it never came to one. */
+function destinationOf(
+  { destinationFailure, facts }: Attempt,
+  relay: Relay | undefined,
+): DestinationOutcome | undefined {
+  if (destinationFailure === undefined) {
+    return facts.host === undefined ? undefined : { status: "reached" };
+  }
+  const { delays } = scheduleOf(relay);
+  return { status: "failed", reply: destinationFailure, delays };
 }

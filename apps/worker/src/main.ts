@@ -65,7 +65,12 @@ await runProcess("worker", async ({ environment, log, onStop, ready }) => {
   });
   onStop(() => registration.stop());
 
-  const queue = openQueue(database);
+  const queue = openQueue(database, {
+    limitsOf: ({ relay: name }) => {
+      const relay = snapshot?.relays.get(name);
+      return relay !== undefined && "limits" in relay ? relay.limits : undefined;
+    },
+  });
   const now = () => new Date();
   const { openSecret, signSender } = secretsUnder(crypto.getRandomValues(new Uint8Array(32)));
   const claimer = new Claimer({

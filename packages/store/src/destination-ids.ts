@@ -2,10 +2,11 @@
 import type { Sql } from "postgres";
 import type { Destination } from "./records.ts";
 
-/** Answers the ids of destinations, adding those that are new. */
+/** Answers the ids of destinations, adding those that are new, and the destinations of ids. */
 export class DestinationIds {
   readonly #sql: Sql;
   readonly #ids = new Map<string, number>();
+  readonly #destinations = new Map<number, Destination>();
 
   constructor(sql: Sql) {
     this.#sql = sql;
@@ -28,8 +29,31 @@ export class DestinationIds {
       on conflict (relay, next_hop) do update set relay = excluded.relay
       returning id, relay, next_hop`;
     for (const row of rows) {
-      this.#ids.set(keyOf({ relay: row.relay, nextHop: row.next_hop }), Number(row.id));
+      this.#remember(Number(row.id), { relay: row.relay, nextHop: row.next_hop });
     }
+  }
+
+  /** Makes sure that {@link of} knows these. */
+  async recall(ids: readonly number[]): Promise<void> {
+    const unknown = [...new Set(ids)].filter((id) => !this.#destinations.has(id));
+    if (unknown.length === 0) return;
+    const rows = await this.#sql`
+      select id, relay, next_hop from destinations where id = any (${unknown}::bigint[])`;
+    for (const row of rows) {
+      this.#remember(Number(row.id), { relay: row.relay, nextHop: row.next_hop });
+    }
+  }
+
+  /** The destination of an id that was recalled. */
+  of(id: number): Destination {
+    const destination = this.#destinations.get(id);
+    if (destination === undefined) throw new Error(`destination ${id} was not recalled`);
+    return destination;
+  }
+
+  #remember(id: number, destination: Destination): void {
+    this.#ids.set(keyOf(destination), id);
+    this.#destinations.set(id, destination);
   }
 
   /** The id of a destination that was learnt. */

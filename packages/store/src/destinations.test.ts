@@ -24,7 +24,7 @@ afterAll(async () => {
 });
 
 async function claim(workerId: number) {
-  return await openQueue(database).claim({ workerId, limit: 100, perDestination: 100, except: [] });
+  return await openQueue(database).claim({ workerId, limit: 100 });
 }
 
 async function idOf(nextHop: string): Promise<number> {

@@ -1,12 +1,13 @@
 /** Accepted messages as rows of JSON, the form in which one statement inserts many of them. */
 import type { DestinationIds } from "./destination-ids.ts";
+import type { LineKey } from "./due-lines.ts";
 import type { AcceptedMessage } from "./records.ts";
 
 /** The rows that a batch of messages becomes. */
 export interface MessageRows {
   readonly messages: object[];
   readonly recipients: object[];
-  readonly deliveries: object[];
+  readonly deliveries: (LineKey & { readonly message: string; readonly due: string })[];
   readonly events: object[];
 }
 

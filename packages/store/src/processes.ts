@@ -3,6 +3,7 @@
  * is removed by whoever sees it first, and with it the dead worker's claims. Ids are never used
  * again, so a worker that was taken for dead cannot record anything under its old id.
  */
+import { QUEUE_CHANNEL } from "./channels.ts";
 import type { Database } from "./connection.ts";
 
 /** A process that has not renewed its row for so long is dead. */
@@ -40,8 +41,13 @@ export async function renewProcess({ sql }: Database, id: number): Promise<boole
 /** Ends a process in good order: its row goes and its claims come free at once. */
 export async function removeProcess({ sql }: Database, id: number): Promise<void> {
   await sql`
-    with gone as (delete from processes where id = ${id})
-    update deliveries set worker_id = null where worker_id = ${id}`;
+    with gone as (
+      delete from processes where id = ${id}
+    ), freed as (
+      update deliveries set worker_id = null where worker_id = ${id} returning 1
+    )
+    select pg_notify(${QUEUE_CHANNEL}, '') from (select count(*) as freed from freed) f
+    where f.freed > 0`;
 }
 
 /** Removes what is dead; answers how many processes that were and how many claims came free. */
@@ -58,6 +64,7 @@ export async function removeDeadProcesses(
       returning 1
     )
     select (select count(*)::int from dead) as processes, (select count(*)::int from freed) as claims`;
+  if (Number(row?.claims) > 0) await sql`select pg_notify(${QUEUE_CHANNEL}, '')`;
   return { processes: Number(row?.processes), claims: Number(row?.claims) };
 }
 

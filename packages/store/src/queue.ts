@@ -4,186 +4,324 @@
  * A claim marks deliveries with the worker's process id. Outcomes are taken only for deliveries
  * that still carry that id: should others have taken this worker for dead and freed its claims,
  * what it records late is refused and nothing happens twice in the books.
+ *
+ * A queue remembers in which lines something may be due (`due-lines.ts`) and what this worker has in
+ * hand; everything else is in Postgres, where all workers share it.
  */
+import type { DestinationLimits } from "@postern/config";
+import { announced, Announcer } from "./announcer.ts";
 import { QUEUE_CHANNEL } from "./channels.ts";
+import { type Asked, type Look, mark, type Marked, read, scan } from "./claim.ts";
+import { claimLimited } from "./claim-limited.ts";
 import type { Database } from "./connection.ts";
 import { DestinationIds } from "./destination-ids.ts";
-import { messageRows } from "./message-rows.ts";
-import type { ClaimedDelivery, ClaimedRecipient, DeliveryOutcome } from "./records.ts";
-import { PIECE_BYTES } from "./spool.ts";
+import { endProbes, feedbackOf, learnOf } from "./destination-state.ts";
+import { DueLines } from "./due-lines.ts";
+import { giveUpWaiting, type Lifetimes } from "./expiry.ts";
+import { enter } from "./outcomes.ts";
+import type { ClaimedDelivery, DeliveryOutcome, Destination } from "./records.ts";
+
+/** What the configuration says of destinations; asked at each claim. */
+export interface QueuePolicy {
+  readonly limitsOf: (destination: Destination) => DestinationLimits | undefined;
+}
+
+/** What a worker asks for. */
+export interface Claim {
+  readonly workerId: number;
+  /** At most so many in all. */
+  readonly limit: number;
+  /** At most so many of this destination; 0 leaves it alone. As many as there are when absent. */
+  readonly room?: (destinationId: number) => number;
+}
 
 /** The queue as a repository. */
 export interface Queue {
-  /** Claims deliveries that are due, the longest due of each destination first. */
-  claim(options: {
-    readonly workerId: number;
-    /** At most so many in all, and so many of one destination. */
-    readonly limit: number;
-    readonly perDestination: number;
-    /** Destinations that have enough in hand already. */
-    readonly except: readonly number[];
-  }): Promise<ClaimedDelivery[]>;
-  /** The content of a message, piece by piece. */
-  readContent(messageId: string): AsyncIterable<Uint8Array>;
+  /**
+   * Claims deliveries that are due: of each destination those with the highest priority, the longest
+   * due first; of many destinations, from each in turn. None may be had though some are due: ask
+   * again after {@link untilNextDue}.
+   */
+  claim(options: Claim): Promise<ClaimedDelivery[]>;
+  /**
+   * Claims deliveries that wait for a destination that fails, and whose lifetime is over. They are to
+   * be bounced, not tried.
+   */
+  claimExpired(
+    options: { readonly workerId: number; readonly limit: number; readonly lifetimes: Lifetimes },
+  ): Promise<ClaimedDelivery[]>;
+  /** The content of a message, piece by piece. Throws when it is not all there. */
+  readContent(messageId: string, size?: number): AsyncIterable<Uint8Array>;
   /** Records outcomes together; answers how many were refused because the claim was lost. */
   record(workerId: number, outcomes: readonly DeliveryOutcome[]): Promise<number>;
   /** Gives claims back unchanged. */
-  release(workerId: number, deliveries: readonly ClaimedDelivery[]): Promise<void>;
-  /** Milliseconds until the next delivery is due, at most an hour; 0 when one is due now. */
-  untilNextDue(): Promise<number>;
+  release(
+    workerId: number,
+    deliveries: readonly Pick<ClaimedDelivery, "messageId" | "destinationId">[],
+  ): Promise<void>;
+  /** Milliseconds until a claim may find something; as far as this process knows. */
+  untilNextDue(room?: Claim["room"]): number;
   /** Calls back whenever something new may be due. */
   onWork(wake: () => void): Promise<{ stop(): Promise<void> }>;
 }
 
+/** Destinations asked at once. */
+const DESTINATIONS_AT_ONCE = 200;
+
+/** The whole queue is looked through at most so often, and unasked so often, in milliseconds. */
+const SCAN_PAUSE = 100;
+const SCAN_INTERVAL = 5_000;
+
+/** Before a look is repeated at a line that another worker is just claiming from. */
+const SOON = 20;
+
 /** Opens the queue. */
-export function openQueue({ sql }: Database): Queue {
+export function openQueue(
+  { sql }: Database,
+  { limitsOf }: QueuePolicy = { limitsOf: () => undefined },
+): Queue {
   const destinations = new DestinationIds(sql);
+  const announcer = new Announcer(sql);
+  const lines = new DueLines();
+  const inHand = new Map<string, { readonly probe: boolean }>();
+  let scannedAt = -Infinity;
+  let scanPause = SCAN_PAUSE;
+  let scanWanted = true;
+  let inDoubt = false;
+  let listening = false;
+
+  const now = () => performance.now();
+  const keyOf = (workerId: number, messageId: string, destinationId: number) =>
+    `${workerId} ${messageId} ${destinationId}`;
+
+  function scanDueAt(): number {
+    // Who hears nothing of what is added has to look each time.
+    if (!listening) return -Infinity;
+    return scannedAt + (scanWanted ? scanPause : Math.max(SCAN_INTERVAL, 10 * scanPause));
+  }
+
+  async function lookEverywhere(): Promise<void> {
+    scanWanted = false;
+    const began = now();
+    try {
+      const found = await scan(sql);
+      lines.forgetEmpty();
+      for (const { key, wait } of found) lines.hear(key, began + wait);
+      // A queue with so many destinations that this takes long is looked through less often.
+      scanPause = Math.max(SCAN_PAUSE, 5 * (now() - began));
+      scannedAt = now();
+    } catch (error) {
+      scanWanted = true;
+      throw error;
+    }
+  }
+
+  /** After a claim whose answer was lost: what is marked as ours and not in hand goes back. */
+  async function settleDoubt(workerId: number): Promise<void> {
+    const known = [...inHand.keys()].map((key) => key.split(" "))
+      .filter(([id]) => Number(id) === workerId)
+      .map(([, message, destination]) => ({ message, destination }));
+    await sql`
+      update deliveries d set worker_id = null
+      where d.worker_id = ${workerId} and not exists (
+        select 1 from json_to_recordset(${JSON.stringify(known)}::text::json)
+          as k (message uuid, destination bigint)
+        where k.message = d.message_id and k.destination = d.destination_id)`;
+    inDoubt = false;
+    scanWanted = true;
+  }
+
+  /** When the lines asked are worth another look. */
+  function settle(
+    asked: readonly Asked[],
+    looks: readonly Look[],
+    marked: readonly Marked[],
+    full: boolean,
+  ) {
+    const at = now();
+    const counts = new Map<string, number>();
+    for (const { destination, priority } of marked) {
+      const key = `${destination} ${priority}`;
+      counts.set(key, (counts.get(key) ?? 0) + 1);
+    }
+    const byLine = new Map(looks.map((look) => [`${look.destination} ${look.priority}`, look]));
+    for (const line of asked) {
+      const key = `${line.destination} ${line.priority}`;
+      const look = byLine.get(key);
+      // Whoever resumes a destination announces it.
+      if (look === undefined || look.paused) continue;
+      if (look.failing) {
+        // The one probe is under way, or not due yet, or another's: its outcome is announced.
+        lines.hear(line, at + Math.max(SOON, look.probing ? SCAN_INTERVAL : look.gate));
+      } else if (full || (counts.get(key) ?? 0) >= line.count) lines.hear(line, at);
+      else if (look.next !== null) lines.hear(line, at + look.next);
+    }
+  }
+
+  /** What was marked becomes deliveries in hand; what has lost its message is taken out. */
+  async function take(
+    workerId: number,
+    marked: readonly Marked[],
+    probing: ReadonlySet<number>,
+    expired: boolean,
+  ): Promise<ClaimedDelivery[]> {
+    if (marked.length === 0) return [];
+    const found = await read(sql, marked);
+    await destinations.recall(marked.map(({ destination }) => destination));
+    const claimed: ClaimedDelivery[] = [];
+    const empty: DeliveryOutcome[] = [];
+    for (const { messageId, destination: destinationId, attempts } of marked) {
+      const one = found.get(`${messageId} ${destinationId}`);
+      if (one === undefined || one.recipients.length === 0) {
+        const attempt = { error: "nothing of the message is left to deliver" };
+        empty.push(
+          { messageId, destinationId, at: new Date(), recipients: [], dueAt: undefined, attempt },
+        );
+        continue;
+      }
+      inHand.set(keyOf(workerId, messageId, destinationId), { probe: probing.has(destinationId) });
+      claimed.push({
+        ...one,
+        attempts,
+        destination: destinations.of(destinationId),
+        ...(expired ? { expired } : {}),
+      });
+    }
+    if (empty.length > 0) await enter(sql, workerId, empty, destinations, []);
+    return claimed;
+  }
+
+  /** Runs a claim; should its answer be lost, the next one begins by giving back what is marked. */
+  async function claiming(
+    workerId: number,
+    statements: () => Promise<ClaimedDelivery[]>,
+  ): Promise<ClaimedDelivery[]> {
+    if (inDoubt) await settleDoubt(workerId);
+    try {
+      return await statements();
+    } catch (error) {
+      inDoubt = true;
+      throw error;
+    }
+  }
+
+  /** The lines to ask now: from many destinations a little, from few as much as there is room. */
+  async function choose(limit: number, room: (id: number) => number) {
+    const taken = lines.take(now(), DESTINATIONS_AT_ONCE, (id) => room(id) > 0);
+    await destinations.recall(taken.map(({ destination }) => destination));
+    const share = Math.max(4, Math.ceil(2 * limit / Math.max(1, taken.length)));
+    const free: Asked[] = [];
+    const limited: Asked[] = [];
+    for (const { destination, priorities } of taken) {
+      const count = Math.min(room(destination), share);
+      const limits = limitsOf(destinations.of(destination));
+      const isLimited = limits?.rate !== undefined || limits?.concurrency !== undefined;
+      priorities.forEach((priority, index) => {
+        // What is limited is asked line by line: its permits are for the first that has any.
+        if (isLimited && index > 0) lines.hear({ destination, priority }, now());
+        else (isLimited ? limited : free).push({ destination, priority, count });
+      });
+    }
+    return { free, limited };
+  }
 
   return {
-    async claim({ workerId, limit, perDestination, except }) {
-      // Counts on: a short scan of destinations, then for each one the index deliveries_due.
-      const rows = await sql`
-        with candidate as (
-          select d.message_id, d.destination_id, x.relay, x.next_hop
-          from destinations x
-          cross join lateral (
-            select message_id, destination_id from deliveries
-            where destination_id = x.id and worker_id is null and due_at <= now()
-            order by priority desc, due_at limit ${perDestination}
-            for update skip locked
-          ) d
-          where x.paused_at is null and (x.not_before is null or x.not_before <= now())
-            and x.id <> all (${[...except]}::bigint[])
-          limit ${limit}
-        ), claimed as (
-          update deliveries d set worker_id = ${workerId}
-          from candidate c
-          where d.message_id = c.message_id and d.destination_id = c.destination_id
-          returning d.message_id, d.destination_id, d.attempts, c.relay, c.next_hop
-        )
-        select claimed.*, m.received_at, coalesce(m.released_at, m.received_at) + (
-            select coalesce(sum(p.resumed_at - greatest(p.paused_at, m.released_at, m.received_at)),
-              '0') from destination_pauses p
-            where p.destination_id = claimed.destination_id
-              and p.resumed_at > coalesce(m.released_at, m.received_at)
-          ) as lifetime_from, m.reverse_path, m.parameters, m.size,
-          m.configuration_version, c.bytes, r.recipients
-        from claimed
-        join messages m on m.id = claimed.message_id
-        left join contents c
-          on c.message_id = m.id and c.ordinal = 0 and m.size < ${PIECE_BYTES}
-        cross join lateral (
-          select coalesce(json_agg(json_build_object('ordinal', ordinal, 'forwardPath', forward_path,
-            'parameters', parameters, 'treatment', treatment, 'delayReported',
-            delay_reported_at is not null, 'lastReply', last_reply) order by ordinal), '[]') as recipients
-          from recipients
-          where message_id = m.id and destination_id = claimed.destination_id
-            and state in ('queued', 'deferred')
-        ) r`;
-      return rows.map((row): ClaimedDelivery => ({
-        messageId: row.message_id,
-        destinationId: Number(row.destination_id),
-        destination: { relay: row.relay, nextHop: row.next_hop },
-        attempts: row.attempts,
-        receivedAt: row.received_at,
-        lifetimeFrom: row.lifetime_from,
-        reversePath: row.reverse_path,
-        parameters: row.parameters,
-        size: Number(row.size),
-        configurationVersion: Number(row.configuration_version),
-        recipients: row.recipients as ClaimedRecipient[],
-        content: row.bytes ?? (Number(row.size) === 0 ? new Uint8Array() : undefined),
-      }));
+    claim({ workerId, limit, room = () => limit }) {
+      return claiming(workerId, async () => {
+        if (now() >= scanDueAt()) await lookEverywhere();
+        const { free, limited } = await choose(limit, room);
+        const asked = [...free, ...limited];
+        try {
+          const marked: Marked[] = [];
+          const probing = new Set<number>();
+          const note = (some: { readonly marked: Marked[]; readonly looks: Look[] }) => {
+            marked.push(...some.marked);
+            for (const { probing: probes, destination } of some.looks) {
+              if (probes) probing.add(destination);
+            }
+          };
+          if (free.length > 0) {
+            const some = await mark(sql, workerId, free, limit);
+            note(some);
+            settle(free, some.looks, some.marked, some.marked.length >= limit);
+          }
+          if (limited.length > 0) {
+            const left = limit - marked.length;
+            const policy = (id: number) => limitsOf(destinations.of(id)) ?? {};
+            const some = await claimLimited(sql, workerId, limited, left, policy);
+            note(some);
+            settle(some.asked, some.looks, some.marked, false);
+            for (const { line, wait } of some.waits) lines.hear(line, now() + wait);
+          }
+          return await take(workerId, marked, probing, false);
+        } catch (error) {
+          for (const line of asked) lines.hear(line, now());
+          throw error;
+        }
+      });
     },
 
-    async *readContent(messageId) {
-      for (let ordinal = 0;; ordinal += 1) {
+    claimExpired({ workerId, limit, lifetimes }) {
+      return claiming(
+        workerId,
+        async () =>
+          await take(
+            workerId,
+            await giveUpWaiting(sql, workerId, limit, lifetimes),
+            new Set(),
+            true,
+          ),
+      );
+    },
+
+    async *readContent(messageId, size) {
+      let length = 0;
+      for (let ordinal = 0; size === undefined || length < size; ordinal += 1) {
         const [row] = await sql`
           select bytes from contents where message_id = ${messageId} and ordinal = ${ordinal}`;
-        if (row === undefined) return;
-        yield row.bytes as Uint8Array;
+        if (row === undefined) break;
+        const bytes = row.bytes as Uint8Array;
+        length += bytes.length;
+        yield bytes;
+      }
+      if (size !== undefined && length !== size) {
+        throw new Error(`of ${size} bytes of content ${length} are in the store`);
       }
     },
 
     async record(workerId, outcomes) {
-      const reports = outcomes.flatMap((outcome) =>
-        outcome.report ? [{ outcome, ...outcome.report }] : []
+      const feedback = feedbackOf(outcomes);
+      const reached = feedback.filter((one) => one.reached > 0).map(({ id }) => id);
+      const entered = await enter(sql, workerId, outcomes, destinations, reached);
+      const at = now();
+      const idleProbes = new Set<number>();
+      for (const { messageId, destinationId } of outcomes) {
+        const key = keyOf(workerId, messageId, destinationId);
+        if (inHand.get(key)?.probe) idleProbes.add(destinationId);
+        inHand.delete(key);
+      }
+      for (const { key, wait } of entered.waiting) lines.hear(key, at + wait);
+      announcer.announce(entered.reports);
+
+      await destinations.recall(outcomes.map(({ destinationId }) => destinationId));
+      const concurrencyOf = (id: number) => limitsOf(destinations.of(id))?.concurrency;
+      const news = feedback.filter(({ id, failed, reply }) =>
+        failed || reply !== null || entered.failing.includes(id) || concurrencyOf(id) !== undefined
       );
-      await destinations.learn(
-        reports.flatMap(({ message }) => message.recipients.map(({ destination }) => destination)),
-      );
-      const rows = messageRows(reports.map(({ message }) => message), destinations);
-      const causes = reports.map(({ outcome, message, content }) => ({
-        report: message.id,
-        message: outcome.messageId,
-        destination: outcome.destinationId,
-        bytes: toHex(content),
-      }));
-      const [row] = await sql`
-        with o as (
-          select * from json_to_recordset(${JSON.stringify(outcomes.map(outcomeRow))}::text::json)
-            as o (message uuid, destination bigint, at timestamptz, due timestamptz, event json)
-        ), finished as (
-          delete from deliveries d using o
-          where d.message_id = o.message and d.destination_id = o.destination
-            and d.worker_id = ${workerId} and o.due is null
-          returning d.message_id, d.destination_id
-        ), waiting as (
-          update deliveries d set worker_id = null, due_at = o.due, attempts = d.attempts + 1
-          from o
-          where d.message_id = o.message and d.destination_id = o.destination
-            and d.worker_id = ${workerId} and o.due is not null
-          returning d.message_id, d.destination_id
-        ), owned as (
-          select * from finished union all select * from waiting
-        ), e as (
-          insert into events (message_id, at, kind, detail)
-          select o.message, o.at, 'attempted', o.event
-          from o join owned on owned.message_id = o.message and owned.destination_id = o.destination
-        ), changed as (
-          update recipients r set state = x.state, last_reply = x.reply, changed_at = x.at,
-            delay_reported_at = case when x.delayed then x.at else r.delay_reported_at end
-          from json_to_recordset(${JSON.stringify(outcomes.flatMap(recipientRows))}::text::json)
-            as x (message uuid, destination bigint, n int, state text, reply text, delayed boolean,
-              at timestamptz)
-          join owned on owned.message_id = x.message and owned.destination_id = x.destination
-          where r.message_id = x.message and r.ordinal = x.n
-        ), report as (
-          select x.report, x.bytes
-          from json_to_recordset(${JSON.stringify(causes)}::text::json)
-            as x (report uuid, message uuid, destination bigint, bytes text)
-          join owned on owned.message_id = x.message and owned.destination_id = x.destination
-        ), report_content as (
-          insert into contents (message_id, ordinal, bytes)
-          select report, 0, decode(bytes, 'hex') from report
-        ), report_message as (
-          insert into messages (id, received_at, reverse_path, parameters, session, size,
-            message_id, configuration_version)
-          select m.id, m.at, m.reverse_path, m.parameters, m.session, m.size, m.message_id, m.version
-          from json_to_recordset(${JSON.stringify(rows.messages)}::text::json) as m (id uuid,
-            at timestamptz, reverse_path text, parameters jsonb, session jsonb, size bigint,
-            message_id text, version bigint)
-          join report on report.report = m.id
-        ), report_recipients as (
-          insert into recipients (message_id, ordinal, forward_path, parameters, treatment,
-            decision, destination_id, state, changed_at)
-          select r.message, r.n, r.path, r.parameters, r.treatment, r.decision, r.destination,
-            'queued', r.at
-          from json_to_recordset(${JSON.stringify(rows.recipients)}::text::json) as r (message uuid,
-            n int, path text, parameters jsonb, treatment jsonb, decision jsonb,
-            destination bigint, at timestamptz)
-          join report on report.report = r.message
-        ), report_deliveries as (
-          insert into deliveries (message_id, destination_id, due_at, priority)
-          select d.message, d.destination, d.due, d.priority
-          from json_to_recordset(${JSON.stringify(rows.deliveries)}::text::json) as d (message uuid,
-            destination bigint, due timestamptz, priority smallint)
-          join report on report.report = d.message
-        ), woken as (
-          select pg_notify(${QUEUE_CHANNEL}, '') where exists (select 1 from report)
-        )
-        select (select count(*)::int from owned) as owned, (select count(*) from woken) as woken`;
-      return outcomes.length - Number(row?.owned);
+      for (const { id } of feedback) idleProbes.delete(id);
+      try {
+        if (news.length > 0) await learnOf(sql, news, concurrencyOf);
+        if (idleProbes.size > 0) await endProbes(sql, [...idleProbes]);
+        // All workers let the queue of a destination go on that is back.
+        if (entered.failing.length > 0) await sql`select pg_notify(${QUEUE_CHANNEL}, '')`;
+      } catch {
+        // The outcomes are in the books. What they say of destinations the next ones say again.
+      }
+      if (entered.failing.length > 0 || idleProbes.size > 0) scanWanted = true;
+      for (const { destinationId } of outcomes) {
+        if (concurrencyOf(destinationId) !== undefined) lines.hurry(destinationId, now());
+      }
+      return outcomes.length - entered.owned;
     },
 
     async release(workerId, given) {
@@ -191,56 +329,49 @@ export function openQueue({ sql }: Database): Queue {
         message: messageId,
         destination: destinationId,
       }));
+      const probes = new Set<number>();
+      for (const { messageId, destinationId } of given) {
+        const key = keyOf(workerId, messageId, destinationId);
+        if (inHand.get(key)?.probe) probes.add(destinationId);
+      }
       await sql`
-        update deliveries d set worker_id = null
-        from json_to_recordset(${JSON.stringify(keys)}::text::json)
-          as k (message uuid, destination bigint)
-        where d.message_id = k.message and d.destination_id = k.destination
-          and d.worker_id = ${workerId}`;
+        with released as (
+          update deliveries d set worker_id = null
+          from json_to_recordset(${JSON.stringify(keys)}::text::json)
+            as k (message uuid, destination bigint)
+          where d.message_id = k.message and d.destination_id = k.destination
+            and d.worker_id = ${workerId}
+        )
+        select pg_notify(${QUEUE_CHANNEL}, '')`;
+      for (const { message, destination } of keys) {
+        inHand.delete(keyOf(workerId, message, destination));
+      }
+      if (probes.size > 0) await endProbes(sql, [...probes]);
     },
 
-    async untilNextDue() {
-      const [row] = await sql`
-        select extract(epoch from min(greatest(d.due_at, x.not_before)) - now()) * 1000 as wait
-        from destinations x
-        cross join lateral (
-          select due_at from deliveries
-          where destination_id = x.id and worker_id is null order by due_at limit 1
-        ) d
-        where x.paused_at is null`;
-      const wait = row?.wait === null || row?.wait === undefined ? Infinity : Number(row.wait);
-      return Math.min(Math.max(wait, 0), 3_600_000);
+    untilNextDue(room = () => 1) {
+      const next = Math.min(scanDueAt(), lines.next((id) => room(id) > 0));
+      return Math.max(0, next - now());
     },
 
     async onWork(wake) {
-      const subscription = await sql.listen(QUEUE_CHANNEL, wake, wake);
-      return { stop: () => subscription.unlisten() };
+      const look = () => {
+        listening = true;
+        scanWanted = true;
+        wake();
+      };
+      const subscription = await sql.listen(QUEUE_CHANNEL, (payload) => {
+        const news = announced(payload);
+        if (news === undefined) return look();
+        for (const line of news) lines.hear(line, now());
+        wake();
+      }, look);
+      return {
+        stop: async () => {
+          listening = false;
+          await subscription.unlisten();
+        },
+      };
     },
   };
-}
-
-function outcomeRow({ messageId, destinationId, at, dueAt, attempt, recipients }: DeliveryOutcome) {
-  return {
-    message: messageId,
-    destination: destinationId,
-    at: at.toISOString(),
-    due: dueAt?.toISOString() ?? null,
-    event: { ...attempt, recipients },
-  };
-}
-
-function recipientRows({ messageId, destinationId, at, recipients }: DeliveryOutcome) {
-  return recipients.map(({ ordinal, state, reply, delayReported = false }) => ({
-    message: messageId,
-    destination: destinationId,
-    n: ordinal,
-    state,
-    reply,
-    delayed: delayReported,
-    at: at.toISOString(),
-  }));
-}
-
-function toHex(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }

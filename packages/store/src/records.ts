@@ -91,6 +91,8 @@ export interface ClaimedDelivery {
   readonly size: number;
   readonly configurationVersion: number;
   readonly recipients: readonly ClaimedRecipient[];
+  /** Its lifetime was over while its destination failed: it is to be bounced, not tried. */
+  readonly expired?: true;
   /** The whole content when it is small, else undefined: read it with `readContent`. */
   readonly content: Uint8Array | undefined;
 }
@@ -106,6 +108,19 @@ export interface RecipientOutcome {
   readonly delayReported?: true;
 }
 
+/** What an attempt says of its destination as a whole. */
+export type DestinationOutcome =
+  /** It was there, whatever it said of the message. */
+  | { readonly status: "reached" }
+  /** It could not be reached, or would not talk: its whole queue waits. */
+  | {
+    readonly status: "failed";
+    /** What it said, or what kept us from hearing anything; shown to people. */
+    readonly reply: string;
+    /** Seconds for which its queue waits after the first, second, … failure in a row. */
+    readonly delays: readonly number[];
+  };
+
 /** What became of a claimed delivery. */
 export interface DeliveryOutcome {
   readonly messageId: string;
@@ -114,6 +129,8 @@ export interface DeliveryOutcome {
   readonly recipients: readonly RecipientOutcome[];
   /** When to try the deferred ones again; undefined when none is left. */
   readonly dueAt: Date | undefined;
+  /** Absent where the attempt says nothing of the destination. */
+  readonly destination?: DestinationOutcome;
   /** The attempt as the event tells it: host, address, TLS, replies. */
   readonly attempt: object;
   /** A message that this outcome gives rise to, stored with it or not at all: the report. */

@@ -7,15 +7,13 @@
  * nothing. Small content travels in the batch; large content is written piece by piece as it
  * arrives, before the message that owns it, and is removed when that message never comes.
  */
-import { QUEUE_CHANNEL } from "./channels.ts";
+import { Announcer } from "./announcer.ts";
 import type { Database } from "./connection.ts";
 import { isUnavailable } from "./connection.ts";
 import { DestinationIds } from "./destination-ids.ts";
 import { messageRows } from "./message-rows.ts";
+import { PIECE_BYTES } from "./pieces.ts";
 import type { AcceptedMessage } from "./records.ts";
-
-/** Content up to this size travels with its message; larger content goes in pieces of this size. */
-export const PIECE_BYTES = 256 * 1024;
 
 /** A batch takes no further message once it has so many bytes of content or so many recipients. */
 const BATCH_BYTES = 8 * 1024 * 1024;
@@ -61,6 +59,7 @@ interface Waiting {
 /** Opens the spool. */
 export function openSpool({ sql }: Database): Spool {
   const destinations = new DestinationIds(sql);
+  const announcer = new Announcer(sql);
   const queue: Waiting[] = [];
   let underWay = 0;
 
@@ -124,13 +123,12 @@ export function openSpool({ sql }: Database): Spool {
         select message, at, 'held', detail
         from json_to_recordset(${JSON.stringify(rows.events)}::text::json) as e (message uuid,
           at timestamptz, detail jsonb)
-      ), d as (
-        insert into deliveries (message_id, destination_id, due_at, priority)
-        select message, destination, due, priority
-        from json_to_recordset(${JSON.stringify(rows.deliveries)}::text::json) as d (message uuid,
-          destination bigint, due timestamptz, priority smallint)
       )
-      select pg_notify(${QUEUE_CHANNEL}, '')`;
+      insert into deliveries (message_id, destination_id, due_at, priority)
+      select message, destination, due, priority
+      from json_to_recordset(${JSON.stringify(rows.deliveries)}::text::json) as d (message uuid,
+        destination bigint, due timestamptz, priority smallint)`;
+    announcer.announce(rows.deliveries);
   }
 
   return {

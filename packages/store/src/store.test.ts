@@ -30,7 +30,7 @@ afterAll(async () => {
   await created.drop();
 });
 
-const claimAll = { limit: 1000, perDestination: 1000, except: [] };
+const claimAll = { limit: 1000 };
 
 function message(changes: Partial<AcceptedMessage> = {}): Omit<AcceptedMessage, "id" | "size"> {
   return {
@@ -118,12 +118,7 @@ describe("the spool and the queue", () => {
     const queue = openQueue(database);
     const claimed: string[] = [];
     for (let again = true; again;) {
-      const [one] = await queue.claim({
-        workerId: worker,
-        limit: 1,
-        perDestination: 1,
-        except: [],
-      });
+      const [one] = await queue.claim({ workerId: worker, limit: 1 });
       again = one !== undefined;
       if (one?.destination.nextHop !== "ordered.test") continue;
       claimed.push(one.messageId);

@@ -1,0 +1,59 @@
+/**
+ * Tells the workers what was added to the queue, at most once in a few milliseconds.
+ *
+ * Postgres lets only one transaction with a NOTIFY commit at a time, across the whole server. So it
+ * stays out of the commits that carry mail, and costs none of its own under load. An announcement
+ * that is lost with its process is made up for by the workers' scan.
+ */
+import type { Sql } from "postgres";
+import { QUEUE_CHANNEL } from "./channels.ts";
+import type { LineKey } from "./due-lines.ts";
+
+/** The least time between two announcements of a process, in milliseconds. */
+const PAUSE = 5;
+
+/** A payload is at most 7,999 bytes; more lines than this are announced as "look everywhere". */
+const MOST_LINES = 300;
+
+/** Announces lines that got something new. */
+export class Announcer {
+  readonly #sql: Sql;
+  #lines = new Set<string>();
+  #resting = false;
+
+  constructor(sql: Sql) {
+    this.#sql = sql;
+  }
+
+  /** Tells soon: at once when nothing was told just now. */
+  announce(lines: Iterable<LineKey>): void {
+    for (const { destination, priority } of lines) this.#lines.add(`${destination}:${priority}`);
+    if (!this.#resting && this.#lines.size > 0) void this.#tell();
+  }
+
+  async #tell(): Promise<void> {
+    this.#resting = true;
+    const payload = this.#lines.size > MOST_LINES ? "" : [...this.#lines].join(" ");
+    this.#lines = new Set();
+    try {
+      // Nothing is lost with an announcement that a crash of the server swallows: no sync for it.
+      await this.#sql`
+        select set_config('synchronous_commit', 'off', true), pg_notify(${QUEUE_CHANNEL}, ${payload})`;
+    } catch {
+      // Postgres is away; the workers look by themselves when it is back.
+    }
+    setTimeout(() => {
+      this.#resting = false;
+      if (this.#lines.size > 0) void this.#tell();
+    }, PAUSE);
+  }
+}
+
+/** The lines of an announcement; undefined when it says to look everywhere. */
+export function announced(payload: string): LineKey[] | undefined {
+  if (payload === "") return undefined;
+  return payload.split(" ").map((text) => {
+    const [destination, priority] = text.split(":").map(Number);
+    return { destination: destination!, priority: priority! };
+  });
+}

@@ -1,0 +1,190 @@
+/**
+ * The statements of a claim: mark deliveries with the worker's id, then read what they are.
+ *
+ * A claim asks for lines (a destination and a priority) and so touches no destination without work.
+ * For each line the plan counts on the index deliveries_due, from its first entry on.
+ */
+import type { Sql, TransactionSql } from "postgres";
+import type { LineKey } from "./due-lines.ts";
+import { INLINE_BYTES } from "./pieces.ts";
+import type { ClaimedDelivery, ClaimedRecipient } from "./records.ts";
+
+/** How many deliveries of a line are wanted. */
+export interface Asked extends LineKey {
+  readonly count: number;
+}
+
+/** What was marked, in the order of the queue. */
+export interface Marked extends LineKey {
+  readonly messageId: string;
+  readonly attempts: number;
+}
+
+/** What a look at a line told. */
+export interface Look extends LineKey {
+  readonly paused: boolean;
+  /** The destination fails; this many milliseconds pass before it may be probed. */
+  readonly failing: boolean;
+  readonly gate: number;
+  /** This worker probes it with what it was given. */
+  readonly probing: boolean;
+  /** Milliseconds until the next of the line is due; null when none is. */
+  readonly next: number | null;
+}
+
+/** While a destination fails, one delivery at a time probes it, for so long at most. */
+const PROBE_MINUTES = 5;
+
+/** Marks what is due in these lines as this worker's, at most so many, and tells of each line. */
+export async function mark(
+  sql: Sql | TransactionSql,
+  workerId: number,
+  asked: readonly Asked[],
+  limit: number,
+): Promise<{ readonly marked: Marked[]; readonly looks: Look[] }> {
+  const [row] = await sql`
+    with asked as materialized (
+      select a.o, a.id, a.p, a.n, x.paused_at, x.failures, greatest(x.not_before, x.probe_until) as gate
+      from json_to_recordset(${JSON.stringify(asked.map(askedRow))}::text::json)
+        as a (o int, id bigint, p smallint, n int)
+      join destinations x on x.id = a.id
+    ), probing as (
+      -- Whoever gets to write the row has the one probe.
+      update destinations x set probe_until = now() + make_interval(mins => ${PROBE_MINUTES})
+      from (
+        select y.id, line.p
+        from destinations y
+        cross join lateral (
+          select max(a.p) as p from asked a
+          where a.id = y.id and exists (
+            select 1 from deliveries d where d.destination_id = a.id and d.priority = a.p
+              and d.worker_id is null and d.due_at <= now())
+        ) line
+        where y.id in (select id from asked where failures > 0 and paused_at is null)
+          and y.failures > 0 and coalesce(y.not_before, now()) <= now()
+          and coalesce(y.probe_until, now()) <= now() and line.p is not null
+        for update of y skip locked
+      ) f
+      where x.id = f.id
+      returning x.id, f.p
+    ), candidate as (
+      select d.message_id, d.destination_id
+      from (
+        select a.id, a.p, case when probing.id is null then a.n else 1 end as n
+        from asked a left join probing on probing.id = a.id and probing.p = a.p
+        where a.paused_at is null and (a.failures = 0 or probing.id is not null)
+        order by a.o
+      ) a
+      cross join lateral (
+        select message_id, destination_id from deliveries
+        where destination_id = a.id and priority = a.p and worker_id is null and due_at <= now()
+        order by due_at limit a.n
+        for update skip locked
+      ) d
+      limit ${limit}
+    ), marked as (
+      update deliveries d set worker_id = ${workerId}
+      from candidate c
+      where d.message_id = c.message_id and d.destination_id = c.destination_id
+      returning d.message_id, d.destination_id, d.priority, d.attempts, d.due_at
+    )
+    select
+      (select coalesce(json_agg(json_build_array(message_id, destination_id, priority, attempts)
+        order by priority desc, due_at), '[]') from marked) as marked,
+      (select coalesce(json_agg(json_build_array(a.id, a.p, a.paused_at is not null,
+          a.failures > 0, extract(epoch from a.gate - now()) * 1000, probing.id is not null,
+          extract(epoch from next.due_at - now()) * 1000)), '[]')
+        from asked a
+        left join probing on probing.id = a.id
+        left join lateral (
+          select due_at from deliveries
+          where destination_id = a.id and priority = a.p and worker_id is null and due_at > now()
+          order by due_at limit 1
+        ) next on true) as looks`;
+  return {
+    marked: (row?.marked as [string, number, number, number][]).map(
+      ([messageId, destination, priority, attempts]) => (
+        { messageId, destination, priority, attempts }
+      ),
+    ),
+    looks: (row?.looks as [number, number, boolean, boolean, number | null, boolean, number][]).map(
+      ([destination, priority, paused, failing, gate, probing, next]) => (
+        { destination, priority, paused, failing, gate: gate ?? 0, probing, next }
+      ),
+    ),
+  };
+}
+
+function askedRow({ destination, priority, count }: Asked, order: number) {
+  return { o: order, id: destination, p: priority, n: count };
+}
+
+/** What was marked, read; without its destination where its message is not there any more. */
+export async function read(
+  sql: Sql,
+  marked: readonly Pick<Marked, "messageId" | "destination">[],
+): Promise<Map<string, Omit<ClaimedDelivery, "attempts" | "destination">>> {
+  const ids = [...new Set(marked.map(({ messageId }) => messageId))];
+  const keys = marked.map(({ messageId, destination }) => ({ m: messageId, d: destination }));
+  const rows = await sql`
+    select m.id, k.d, m.received_at, coalesce(m.released_at, m.received_at) + (
+        select coalesce(sum(p.resumed_at - greatest(p.paused_at, m.released_at, m.received_at)), '0')
+        from destination_pauses p
+        where p.destination_id = k.d and p.resumed_at > coalesce(m.released_at, m.received_at)
+      ) as lifetime_from, m.reverse_path, m.parameters, m.size, m.configuration_version, c.bytes,
+      r.recipients
+    from json_to_recordset(${JSON.stringify(keys)}::text::json) as k (m uuid, d bigint)
+    join messages m on m.id = k.m and m.id = any (${ids}::uuid[])
+    left join contents c on c.message_id = m.id and c.ordinal = 0 and m.size < ${INLINE_BYTES}
+      and c.message_id = any (${ids}::uuid[])
+    cross join lateral (
+      select coalesce(json_agg(json_build_object('ordinal', ordinal, 'forwardPath', forward_path,
+        'parameters', parameters, 'treatment', treatment, 'delayReported',
+        delay_reported_at is not null, 'lastReply', last_reply) order by ordinal), '[]') as recipients
+      from recipients
+      where message_id = m.id and message_id = any (${ids}::uuid[]) and destination_id = k.d
+        and state in ('queued', 'deferred')
+    ) r`;
+  return new Map(rows.map((row) => {
+    const size = Number(row.size);
+    return [`${row.id} ${row.d}`, {
+      messageId: row.id,
+      destinationId: Number(row.d),
+      receivedAt: row.received_at,
+      lifetimeFrom: row.lifetime_from,
+      reversePath: row.reverse_path,
+      parameters: row.parameters,
+      size,
+      configurationVersion: Number(row.configuration_version),
+      recipients: row.recipients as ClaimedRecipient[],
+      content: row.bytes ?? (size === 0 ? new Uint8Array() : undefined),
+    }];
+  }));
+}
+
+/**
+ * The lines of the whole queue with the milliseconds until each is worth a look: from entry to entry
+ * of deliveries_due, one step for each line, however much waits in it. Paused ones are left out.
+ */
+export async function scan(sql: Sql): Promise<{ readonly key: LineKey; readonly wait: number }[]> {
+  const rows = await sql`
+    with recursive line as (
+      (select destination_id, priority, due_at from deliveries where worker_id is null
+        order by destination_id, priority, due_at limit 1)
+      union all
+      select following.* from line
+      cross join lateral (
+        select destination_id, priority, due_at from deliveries
+        where worker_id is null and (destination_id, priority) > (line.destination_id, line.priority)
+        order by destination_id, priority, due_at limit 1
+      ) following
+    )
+    select line.destination_id, line.priority,
+      extract(epoch from greatest(line.due_at, x.not_before, x.probe_until) - now()) * 1000 as wait
+    from line join destinations x on x.id = line.destination_id
+    where x.paused_at is null`;
+  return rows.map((row) => ({
+    key: { destination: Number(row.destination_id), priority: row.priority },
+    wait: Number(row.wait),
+  }));
+}

@@ -1,0 +1,91 @@
+/**
+ * What outcomes say of destinations: whether they fail as a whole and how long their queues wait,
+ * how many deliveries at once they bear, and what they said last.
+ */
+import type { DestinationLimits } from "@postern/config";
+import type { Sql } from "postgres";
+import type { DeliveryOutcome } from "./records.ts";
+
+/** What a batch of outcomes says of one destination. */
+export interface Feedback {
+  readonly id: number;
+  /** Deliveries for which the destination was there, whatever it said of the message. */
+  readonly reached: number;
+  readonly failed: boolean;
+  /** Seconds to wait after the first, second, … failure in a row. */
+  readonly delays: readonly number[];
+  /** The last reply other than one that accepts. */
+  readonly reply: string | null;
+}
+
+/** Sums up outcomes by destination. A destination that anybody reached has not failed. */
+export function feedbackOf(outcomes: readonly DeliveryOutcome[]): Feedback[] {
+  const sums = new Map<number, Feedback>();
+  for (const { destinationId: id, destination, recipients } of outcomes) {
+    if (destination === undefined) continue;
+    const sum = sums.get(id) ?? { id, reached: 0, failed: false, delays: [], reply: null };
+    const deferred = recipients.find(({ state }) => state === "deferred");
+    sums.set(
+      id,
+      destination.status === "reached"
+        ? { ...sum, reached: sum.reached + 1, reply: deferred?.reply ?? sum.reply }
+        : { ...sum, failed: true, delays: destination.delays, reply: destination.reply },
+    );
+  }
+  return [...sums.values()];
+}
+
+/**
+ * Writes what was learnt. Rows are locked in the order of their ids, as every statement that locks
+ * several does. A failure counts once while the queue waits for its end: others that were under way
+ * add nothing. Success ends the waiting at once.
+ */
+export async function learnOf(
+  sql: Sql,
+  feedback: readonly Feedback[],
+  concurrencyOf: (id: number) => NonNullable<DestinationLimits["concurrency"]> | undefined,
+): Promise<void> {
+  const rows = feedback.map(({ delays, ...one }) => {
+    const bounds = concurrencyOf(one.id);
+    return { ...one, delays, minimum: bounds?.minimum ?? null, maximum: bounds?.maximum ?? null };
+  });
+  await sql`
+    with f as (
+      select * from json_to_recordset(${JSON.stringify(rows)}::text::json)
+        as f (id bigint, reached int, failed boolean, delays float8[], reply text,
+          minimum real, maximum real)
+    ), locked as (
+      select x.id, f.failed and f.reached = 0 and (x.failures = 0 or x.probe_until is not null)
+        as failure
+      from destinations x join f on f.id = x.id
+      order by x.id for update of x
+    )
+    update destinations x set
+      failures = case when f.reached > 0 then 0 when l.failure then x.failures + 1
+        else x.failures end,
+      -- A tenth of jitter: what failed together is not probed together.
+      not_before = case when f.reached > 0 then null
+        when l.failure then now() + make_interval(secs => (1 + 0.1 * random()) *
+          f.delays[least(x.failures + 1, array_length(f.delays, 1))])
+        else x.not_before end,
+      probe_until = case when f.reached > 0 or f.failed then null else x.probe_until end,
+      last_reply = coalesce(f.reply, x.last_reply),
+      last_reply_at = case when f.reply is null then x.last_reply_at else now() end,
+      concurrency = case
+        when f.maximum is null then null
+        when f.failed and f.reached = 0
+          then greatest(f.minimum, least(f.maximum, coalesce(x.concurrency, f.maximum)) / 2)
+        when x.concurrency is null then null
+        else least(f.maximum, x.concurrency + f.reached / greatest(x.concurrency, 1)) end
+    from f join locked l on l.id = f.id
+    where x.id = f.id`;
+}
+
+/** Gives probes back that came to no result. */
+export async function endProbes(sql: Sql, ids: readonly number[]): Promise<void> {
+  await sql`
+    with locked as (
+      select id from destinations where id = any (${[...ids]}::bigint[]) order by id for update
+    )
+    update destinations x set probe_until = null from locked where x.id = locked.id`;
+}

@@ -1,0 +1,7 @@
+/** How content lies in the store. */
+
+/** Content up to this size travels with its message; larger content goes in pieces of this size. */
+export const PIECE_BYTES = 256 * 1024;
+
+/** Content below this size is claimed with its delivery; the rest is read when it is delivered. */
+export const INLINE_BYTES = 64 * 1024;

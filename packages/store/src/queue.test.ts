@@ -1,0 +1,311 @@
+import { v7 } from "uuid";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { createTestDatabase, type TestDatabase } from "../../../tests/database.ts";
+import { eventually } from "../../../tests/end-to-end/eventually.ts";
+import {
+  type ClaimedDelivery,
+  type Database,
+  openDatabase,
+  openMessages,
+  openQueue,
+  type Queue,
+  type QueuePolicy,
+  removeDeadProcesses,
+} from "./index.ts";
+import { accept, acceptMany, outcomeOf, register, to } from "./testing/mail.ts";
+
+let created: TestDatabase;
+let database: Database;
+
+beforeAll(async () => {
+  created = await createTestDatabase();
+  database = openDatabase(created.url, { applicationName: "queue test" });
+});
+
+afterAll(async () => {
+  await database.close();
+  await created.drop();
+});
+
+/** A worker's queue; `claim` asks for one destination only, so that tests leave each other alone. */
+async function worker(policy?: QueuePolicy) {
+  const queue = openQueue(database, policy);
+  const id = await register(database);
+  return {
+    id,
+    queue,
+    claim: async (nextHop: string, count = 1000): Promise<ClaimedDelivery[]> => {
+      const only = await destination(nextHop);
+      return await queue.claim({
+        workerId: id,
+        limit: count,
+        room: (one) => one === only ? count : 0,
+      });
+    },
+    record: (...outcomes: Parameters<Queue["record"]>[1]) => queue.record(id, outcomes),
+  };
+}
+
+async function destination(nextHop: string): Promise<number> {
+  const [row] = await database.sql`select id from destinations where next_hop = ${nextHop}`;
+  return Number(row?.id);
+}
+
+async function stateOf(nextHop: string) {
+  const [row] = await database.sql`
+    select *, extract(epoch from not_before - now())::float8 as wait
+    from destinations where next_hop = ${nextHop}`;
+  return row!;
+}
+
+const many = (count: number, nextHop: string) =>
+  Array.from({ length: count }, (_, index) => ({ recipients: [to(`r${index}@${nextHop}`)] }));
+
+const reached = { destination: { status: "reached" } } as const;
+const failed = (delays: readonly number[]) => ({
+  destination: { status: "failed", reply: "451 4.4.1 Connection refused", delays },
+  recipients: [{ ordinal: 0, state: "deferred", reply: "451 4.4.1 Connection refused" }],
+  dueAt: new Date(Date.now() - 1),
+} as const);
+
+describe("claims", () => {
+  test("a huge destination leaves room for all others", async () => {
+    await acceptMany(database, many(3000, "huge.test"));
+    await acceptMany(
+      database,
+      Array.from({ length: 50 }, (_, index) => ({
+        recipients: [to(`a@small${index}.test`)],
+      })),
+    );
+    const { queue, id } = await worker();
+    const claimed = await queue.claim({ workerId: id, limit: 400 });
+    const hops = claimed.map(({ destination }) => destination.nextHop);
+    expect(hops.filter((hop) => hop.startsWith("small")).length).toBe(50);
+    expect(hops.filter((hop) => hop === "huge.test").length).toBeGreaterThanOrEqual(4);
+    await queue.record(id, claimed.map((one) => outcomeOf(one)));
+  });
+
+  test("two workers that claim at once share the queue and get nothing twice", async () => {
+    await acceptMany(database, many(500, "shared.test"));
+    const workers = await Promise.all([worker(), worker(), worker()]);
+    const got = await Promise.all(workers.map(async ({ claim, record }) => {
+      const ids: string[] = [];
+      for (let left = 40; left > 0; left -= 1) {
+        const claimed = await claim("shared.test", 20);
+        ids.push(...claimed.map(({ messageId }) => messageId));
+        await record(...claimed.map((one) => outcomeOf(one)));
+      }
+      return ids;
+    }));
+    const all = got.flat();
+    expect(all.length).toBe(500);
+    expect(new Set(all).size).toBe(500);
+  });
+
+  test("a worker that hears of new mail claims it; what is due later is looked at then", async () => {
+    const { queue, id } = await worker();
+    let wakes = 0;
+    const work = await queue.onWork(() => wakes += 1);
+    const take = async (hop: string) =>
+      (await queue.claim({ workerId: id, limit: 1000 }))
+        .filter(({ destination }) => destination.nextHop === hop);
+    await eventually("it listens", () => wakes > 0);
+    await take("heard.test");
+    await accept(database, [to("a@heard.test")]);
+    const [first] = await eventually("it is heard of", async () => {
+      const claimed = await take("heard.test");
+      return claimed.length > 0 && claimed;
+    });
+    await queue.record(id, [outcomeOf(first!, {
+      recipients: [{ ordinal: 0, state: "deferred", reply: "450 4.2.0 later" }],
+      dueAt: new Date(Date.now() + 300),
+    })]);
+    expect(await take("heard.test")).toEqual([]);
+    expect(queue.untilNextDue()).toBeLessThanOrEqual(300);
+    expect(
+      (await eventually("it is due", async () => {
+        const claimed = await take("heard.test");
+        return claimed.length > 0 && claimed;
+      })).length,
+    ).toBe(1);
+    await work.stop();
+  });
+
+  test("a dead worker's claims go to others, and its outcomes are refused", async () => {
+    await acceptMany(database, many(3, "taken-over.test"));
+    const dead = await worker();
+    const claimed = await dead.claim("taken-over.test");
+    expect(claimed.length).toBe(3);
+    await database.sql`
+      update processes set seen_at = now() - interval '31 seconds' where id = ${dead.id}`;
+    expect(await removeDeadProcesses(database)).toMatchObject({ processes: 1, claims: 3 });
+    const live = await worker();
+    expect((await live.claim("taken-over.test")).length).toBe(3);
+    expect(await dead.record(...claimed.map((one) => outcomeOf(one)))).toBe(3);
+    expect(await live.record(...claimed.map((one) => outcomeOf(one)))).toBe(0);
+  });
+
+  test("a delivery whose message is gone is taken out and stalls nothing", async () => {
+    const [lost, kept] = await acceptMany(database, many(2, "damaged.test"));
+    await database.sql`delete from messages where id = ${lost!}`;
+    const { claim } = await worker();
+    expect((await claim("damaged.test")).map(({ messageId }) => messageId)).toEqual([kept]);
+    const rows = await database.sql`select 1 from deliveries where message_id = ${lost!}`;
+    expect(rows.length).toBe(0);
+  });
+
+  test("content that is not all there is an error, not a shorter message", async () => {
+    const id = await accept(database, [to("a@short.test")]);
+    await database.sql`delete from contents where message_id = ${id}`;
+    const read = async () => {
+      for await (const _ of openQueue(database).readContent(id, 1)) { /* nothing comes */ }
+    };
+    await expect(read()).rejects.toThrow("of 1 bytes of content 0 are in the store");
+  });
+});
+
+describe("a destination that fails as a whole", () => {
+  test("its queue waits, one message probes it, success lets all go", async () => {
+    await acceptMany(database, many(10, "down.test"));
+    const one = await worker();
+    const other = await worker();
+    const [first, second] = await one.claim("down.test", 2);
+    await one.record(outcomeOf(first!, failed([0.05, 100])));
+    expect((await stateOf("down.test")).failures).toBe(1);
+    // Another that was under way adds nothing.
+    await one.record(outcomeOf(second!, failed([0.05, 100])));
+    expect((await stateOf("down.test")).failures).toBe(1);
+
+    const probes = await eventually("it may be probed", async () => {
+      const claims = await Promise.all([one.claim("down.test"), other.claim("down.test")]);
+      return claims.flat().length > 0 && claims;
+    });
+    expect(probes.flat().length).toBe(1);
+    expect(await one.claim("down.test")).toEqual([]);
+    const prober = probes[0]!.length > 0 ? one : other;
+    await prober.record(outcomeOf(probes.flat()[0]!, failed([0.05, 100])));
+    const { failures, wait, last_reply } = await stateOf("down.test");
+    expect([failures, last_reply]).toEqual([2, "451 4.4.1 Connection refused"]);
+    expect(wait).toBeGreaterThan(95);
+    expect(wait).toBeLessThanOrEqual(110);
+    expect(await other.claim("down.test")).toEqual([]);
+
+    await database.sql`
+      update destinations set not_before = now() where next_hop = 'down.test'`;
+    const [probe] = await other.claim("down.test");
+    await other.record(outcomeOf(probe!, reached));
+    expect(await stateOf("down.test")).toMatchObject({ failures: 0, not_before: null });
+    expect((await one.claim("down.test")).length).toBe(9);
+  });
+
+  test("a probe that says nothing of the destination is followed by the next one", async () => {
+    await acceptMany(database, many(2, "silent.test"));
+    const { claim, record, queue, id } = await worker();
+    const [first] = await claim("silent.test", 1);
+    await record(outcomeOf(first!, failed([0.001])));
+    const [probe] = await eventually("it may be probed", async () => {
+      const claimed = await claim("silent.test");
+      return claimed.length > 0 && claimed;
+    });
+    await record(outcomeOf(probe!));
+    const [next] = await claim("silent.test");
+    expect(next).toBeDefined();
+    await queue.release(id, [next!]);
+    expect((await claim("silent.test")).length).toBe(1);
+  });
+
+  test("what waits for it is given up when its lifetime is over, but not while it is paused", async () => {
+    const old = Date.now() - 3_600_000;
+    const aged = { id: v7({ msecs: old }), receivedAt: new Date(old) };
+    await acceptMany(database, [
+      { ...aged, recipients: [to("a@never.test")] },
+      { recipients: [to("b@never.test")] },
+    ]);
+    const { claim, record, queue, id: workerId } = await worker();
+    const lifetimes = { relays: { default: 1800 }, others: 1e6 };
+    const expired = () => queue.claimExpired({ workerId, limit: 10, lifetimes });
+    expect(await expired()).toEqual([]);
+    const [first] = (await claim("never.test")).filter(({ messageId }) => messageId !== aged.id);
+    await record(outcomeOf(first!, failed([1000])));
+    await queue.release(workerId, [{ ...first!, messageId: aged.id }]);
+
+    const id = await destination("never.test");
+    await database.sql`update destinations set paused_at = now() where id = ${id}`;
+    expect(await expired()).toEqual([]);
+    await database.sql`update destinations set paused_at = null where id = ${id}`;
+    await database.sql`
+      insert into destination_pauses values (${id}, now() - interval '50 minutes',
+        now() - interval '10 minutes')`;
+    expect(await expired()).toEqual([]);
+    await database.sql`delete from destination_pauses where destination_id = ${id}`;
+    const [given] = await expired();
+    expect(given).toMatchObject({ messageId: aged.id, expired: true });
+    await record(outcomeOf(given!, {
+      recipients: [{ ordinal: 0, state: "bounced", reply: "554 5.4.7 Given up" }],
+    }));
+    expect((await openMessages(database).get(aged.id))?.recipients[0]?.state).toBe("bounced");
+  });
+});
+
+describe("limits that all workers share", () => {
+  test("deliveries at once: between bounds, growing on success, shrinking on failure", async () => {
+    await acceptMany(database, many(60, "narrow.test"));
+    const limitsOf = () => ({ concurrency: { minimum: 2, maximum: 8 } });
+    const one = await worker({ limitsOf });
+    const other = await worker({ limitsOf });
+    const [mine, theirs] = await Promise.all([
+      one.claim("narrow.test"),
+      other.claim("narrow.test"),
+    ]);
+    // Whoever came second passed by, or found no permit left.
+    expect(mine.length + theirs.length).toBe(5);
+    const holder = mine.length > 0 ? one : other;
+    expect(await one.claim("narrow.test")).toEqual([]);
+
+    let held = [...mine, ...theirs];
+    for (let round = 0; round < 4; round += 1) {
+      await holder.record(...held.map((delivery) => outcomeOf(delivery, reached)));
+      held = await holder.claim("narrow.test");
+    }
+    expect(held.length).toBe(8);
+
+    await holder.record(outcomeOf(held.pop()!, failed([0])));
+    expect((await stateOf("narrow.test")).concurrency).toBe(4);
+    await holder.record(...held.map((delivery) => outcomeOf(delivery, failed([0]))));
+    await database.sql`
+      update destinations set failures = 0, not_before = null where next_hop = 'narrow.test'`;
+    const next = await other.claim("narrow.test");
+    expect(next.length).toBe(2);
+    await other.record(...next.map((delivery) => outcomeOf(delivery, reached)));
+  });
+
+  test("a rate: two workers together send no more than it allows", async () => {
+    await acceptMany(database, many(40, "metered.test"));
+    const limitsOf = () => ({ rate: { perSecond: 20 } });
+    const workers = await Promise.all([worker({ limitsOf }), worker({ limitsOf })]);
+    const times: number[] = [];
+    const began = performance.now();
+    await Promise.all(workers.map(async ({ claim, record }) => {
+      while (times.length < 20) {
+        const claimed = await claim("metered.test");
+        for (const _ of claimed) times.push(performance.now());
+        if (claimed.length > 0) await record(...claimed.map((one) => outcomeOf(one, reached)));
+      }
+    }));
+    // A burst of two, then one each 50 ms.
+    expect(performance.now() - began).toBeGreaterThan((times.length - 3) * 50);
+    const burst = times.filter((at) => at < times[0]! + 45).length;
+    expect(burst).toBeLessThanOrEqual(3);
+  });
+
+  test("a destination without limits is claimed in one statement, its row never written", async () => {
+    await acceptMany(database, many(5, "free.test"));
+    const before = (await stateOf("free.test")).xmin;
+    const { claim, record } = await worker();
+    const claimed = await claim("free.test");
+    await record(...claimed.map((one) => outcomeOf(one, reached)));
+    expect(claimed.length).toBe(5);
+    const after = await stateOf("free.test");
+    expect([after.xmin, after.concurrency, after.allowance]).toEqual([before, null, null]);
+  });
+});

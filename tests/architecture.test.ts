@@ -15,7 +15,7 @@ const PURE: Readonly<Record<string, readonly string[]>> = {
   "packages/smtp": [],
   "packages/message": [],
   "packages/config": ["zod"],
-  "packages/routing": ["@postern/config", "ipaddr.js"],
+  "packages/routing": ["@postern/config", "ipaddr.js", "re2js"],
 };
 
 /** The one package that speaks SQL, and what it does it with. */

@@ -1,5 +1,5 @@
 /** What a session's recipients are answered: routing's decision, as a reply or as a way to go. */
-import { clientAt, decide, type Snapshot } from "@postern/routing";
+import { clientAt, decide, type Refusal, type Snapshot } from "@postern/routing";
 import { type ForwardPath, type Reply, reply } from "@postern/smtp";
 import type { AcceptedRecipient } from "@postern/store";
 
@@ -14,32 +14,33 @@ export function judgeRecipient(
   { address, hostname }: { readonly address: string; readonly hostname: string },
   path: ForwardPath,
 ): Verdict {
-  const forwardPath = path.kind === "postmaster"
-    ? `postmaster@${postmasterDomain(snapshot, hostname)}`
-    : path.address;
-  const decision = decide(snapshot, { client: clientAt(snapshot, address) }, forwardPath);
-  if (decision.action === "reject") {
-    return {
-      accepted: false,
-      reply: reply(decision.code, decision.enhanced, `<${forwardPath}>: ${decision.text}`),
-    };
+  const known = new Map<string, boolean>();
+  const facts = {
+    session: { address, client: clientAt(snapshot, address), tls: false, helo: "" },
+    reversePath: "",
+    forwardPath: path.address,
+    time: new Date(),
+    hostname,
+    known,
+  };
+  let decision = decide(snapshot, facts);
+  if (decision.action === "ask") {
+    known.set(decision.question.address, true);
+    decision = decide(snapshot, facts);
   }
-  const { relay, nextHop, reasons } = decision;
+  if (decision.action === "ask") throw new Error("a question is asked again");
+  if (decision.action !== "deliver") {
+    return { accepted: false, reply: refusalReply(decision, path) };
+  }
+  const [copy] = decision.copies;
+  const { relay, nextHop, forwardPath } = copy!;
+  const { reasons } = decision;
   return {
     accepted: true,
     recipient: { forwardPath, destination: { relay, nextHop }, decision: { relay, reasons } },
   };
 }
 
-/**
- * The domain that `<postmaster>` alone stands for (RFC 5321 §4.5.1): our own name, or the nearest
- * domain above it that is a domain of ours.
- */
-function postmasterDomain(snapshot: Snapshot, hostname: string): string {
-  const labels = hostname.toLowerCase().split(".");
-  for (let first = 0; first < labels.length; first += 1) {
-    const domain = labels.slice(first).join(".");
-    if (snapshot.domains.has(domain)) return domain;
-  }
-  return hostname;
+function refusalReply({ code, enhanced, text }: Refusal, path: ForwardPath): Reply {
+  return reply(code, enhanced as `5.${number}.${number}`, `<${path.address}>: ${text}`);
 }

@@ -3,7 +3,7 @@
  * that carries it. A report that cannot be returned goes to the postmaster, if there is one.
  */
 import { buildDsn } from "@postern/message";
-import { decide, type Snapshot } from "@postern/routing";
+import { routeOwn, type Snapshot } from "@postern/routing";
 import type { MailParameters, RcptParameters } from "@postern/smtp";
 import type { AcceptedMessage, ClaimedDelivery } from "@postern/store";
 import type { Concern } from "./concern.ts";
@@ -49,8 +49,8 @@ function addressed(
   { snapshot, hostname, now, newQueueId, remoteHost }: ReportContext,
 ): { readonly message: AcceptedMessage; readonly content: Uint8Array } | undefined {
   if (to === "") return undefined;
-  const decision = decide(snapshot, "gateway", to);
-  if (decision.action === "reject") return undefined;
+  const way = routeOwn(snapshot, to);
+  if (way === undefined) return undefined;
 
   const id = newQueueId();
   const { ret, envelopeId, smtpUtf8, requireTls } = delivery.parameters as MailParameters;
@@ -84,7 +84,7 @@ function addressed(
     utf8: smtpUtf8 ?? false,
     queueId: delivery.messageId,
   });
-  const { relay, nextHop, reasons } = decision;
+  const { relay, nextHop, reasons } = way;
   return {
     content: built.content,
     message: {

@@ -4,6 +4,7 @@
  */
 import { canonicalDomain } from "@postern/config";
 import { rewriteSender } from "@postern/message";
+import { domainAt } from "@postern/routing";
 import type { ClaimedDelivery, ClaimedRecipient } from "@postern/store";
 import { type Content, editedContent } from "./content.ts";
 import { copiesOf } from "./copies.ts";
@@ -77,19 +78,11 @@ export class SmtpTransport {
     const { snapshot, hostname, signSender, now } = this.#delivering;
     const domain = reversePath.slice(reversePath.lastIndexOf("@") + 1);
     if (domain.toLowerCase() === hostname.toLowerCase()) return reversePath;
-    if (isOwn(domain, snapshot().domains)) return reversePath;
+    const name = canonicalDomain(domain);
+    if (name !== undefined && domainAt(snapshot(), name) !== undefined) return reversePath;
     const day = Math.floor(now().getTime() / 86_400_000);
     return rewriteSender(reversePath, { domain: senderRewriting.domain, sign: signSender, day });
   }
-}
-
-/** Whether a domain, or a wildcard above it, is among the relay domains. */
-function isOwn(domain: string, domains: ReadonlyMap<string, unknown>): boolean {
-  const name = canonicalDomain(domain);
-  if (name === undefined) return false;
-  const labels = name.split(".");
-  return domains.has(name) ||
-    labels.some((_, at) => at > 0 && domains.has(`*.${labels.slice(at).join(".")}`));
 }
 
 /** One delivery on its way: its batches, one after another, over as many sessions as it takes. */

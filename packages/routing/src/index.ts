@@ -1,4 +1,13 @@
 /** Routing: which way each recipient's copy goes, decided from a snapshot of the configuration. */
-export * from "./decide.ts";
-export * from "./networks.ts";
-export * from "./snapshot.ts";
+export { decide, type DecideOptions, routeOwn } from "./decide.ts";
+export type * from "./decision.ts";
+export type * from "./facts.ts";
+export { type Problem, problemsOf } from "./problems.ts";
+export {
+  messageSizeFor,
+  recipientsFor,
+  refuseSender,
+  type SenderLimit,
+  senderLimits,
+} from "./sender.ts";
+export { clientAt, compile, domainAt, identifyClient, type Snapshot } from "./snapshot.ts";

@@ -1,9 +1,10 @@
-import { openConfiguration, openDatabase, openMessages, ping } from "@postern/store";
+import { openDatabase, ping } from "@postern/store";
 import type { Database } from "@postern/store";
 import type { Hono } from "hono";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createTestDatabase, type TestDatabase } from "../../../tests/database.ts";
 import { createAdminApp } from "./app.ts";
+import { openStores } from "./stores.ts";
 
 let created: TestDatabase;
 let database: Database;
@@ -14,8 +15,7 @@ beforeAll(async () => {
   created = await createTestDatabase();
   database = openDatabase(created.url, { applicationName: "admin test" });
   app = createAdminApp({
-    configuration: openConfiguration(database),
-    messages: openMessages(database),
+    ...openStores(database),
     ping: () => ping(database),
     token: "secret",
     onError: (error) => errors.push(error),

@@ -3,7 +3,7 @@
  * `Deno` or `node:`.
  */
 import { type ResourceKind, resourceKinds } from "@postern/config";
-import { type ConfigurationStore, isUnavailable, type MessageStore } from "@postern/store";
+import { isUnavailable } from "@postern/store";
 import { Hono } from "hono";
 import { requireToken } from "./authentication.ts";
 import { messageOperations } from "./messages.ts";
@@ -11,12 +11,12 @@ import { monitoringOperations } from "./monitoring.ts";
 import { openApiDocument } from "./openapi.ts";
 import type { Operation } from "./operation.ts";
 import { Problem, problemResponse } from "./problem.ts";
+import { recipientListOperations } from "./recipient-lists.ts";
 import { resourceOperations } from "./resources.ts";
+import type { Stores } from "./stores.ts";
 
 /** What the API works with. */
-export interface AdminAppOptions {
-  readonly configuration: ConfigurationStore;
-  readonly messages: MessageStore;
+export interface AdminAppOptions extends Stores {
   /** Resolves when the database answers. */
   readonly ping: () => Promise<void>;
   /** The bearer token that requests must show. */
@@ -41,6 +41,7 @@ export function createAdminApp(options: AdminAppOptions): Hono {
     },
     ...(Object.keys(resourceKinds) as ResourceKind[])
       .flatMap((kind) => resourceOperations(kind, configuration)),
+    ...recipientListOperations(options.recipientLists),
     ...messageOperations(messages),
   ];
 

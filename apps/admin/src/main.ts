@@ -30,15 +30,9 @@ import {
   runProcess,
   StartError,
 } from "@postern/process";
-import {
-  HEARTBEAT_MILLISECONDS,
-  keepRegistered,
-  openConfiguration,
-  openDatabase,
-  openMessages,
-  ping,
-} from "@postern/store";
+import { HEARTBEAT_MILLISECONDS, keepRegistered, openDatabase, ping } from "@postern/store";
 import { createAdminApp } from "./app.ts";
+import { openStores } from "./stores.ts";
 
 await runProcess("admin", async ({ environment, log, onStop, ready }) => {
   const database = openDatabase(requireDatabaseUrl(environment), {
@@ -48,8 +42,7 @@ await runProcess("admin", async ({ environment, log, onStop, ready }) => {
   const { token, file, created } = await adminToken(environment);
   if (file !== undefined) log.info(created ? "token made" : "token read", { file });
   const app = createAdminApp({
-    configuration: openConfiguration(database),
-    messages: openMessages(database),
+    ...openStores(database),
     ping: () => ping(database),
     token,
     onError: (error) => log.error("request failed", { error }),

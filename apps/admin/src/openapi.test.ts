@@ -35,6 +35,8 @@ test("the OpenAPI document has every operation, each under a name of its own", a
     "/readyz: get",
     "/v1/clients/{name}: get put delete",
     "/v1/clients: get",
+    "/v1/domains/{name}/recipients/{address}: get put delete",
+    "/v1/domains/{name}/recipients: get put",
     "/v1/domains/{name}: get put delete",
     "/v1/domains: get",
     "/v1/messages/{id}/raw: get",

@@ -21,6 +21,11 @@ const PROBLEMS: Readonly<Record<number, string>> = {
 
 type Json = Record<string, unknown>;
 
+/** Media types whose bodies are described as text. */
+function asText(types: readonly string[]): Json {
+  return Object.fromEntries(types.map((type) => [type, { schema: { type: "string" } }]));
+}
+
 /** Makes the document. */
 export function openApiDocument(operations: readonly Operation[]): Json {
   const schemas: Json = {};
@@ -37,7 +42,9 @@ export function openApiDocument(operations: readonly Operation[]): Json {
   const problem = {
     "application/problem+json": { schema: jsonOf(problemSchema, "output") },
   };
-  const answerOf = ({ description, schema, type, hasEntityTag }: Answer): Json => ({
+  const answerOf = (
+    { description, schema, type, otherTypes = [], hasEntityTag }: Answer,
+  ): Json => ({
     description,
     ...(hasEntityTag && {
       headers: { ETag: { description: "The resource's version", schema: { type: "string" } } },
@@ -47,6 +54,7 @@ export function openApiDocument(operations: readonly Operation[]): Json {
         [type ?? "application/json"]: {
           schema: schema === undefined ? { type: "string" } : jsonOf(schema, "output"),
         },
+        ...asText(otherTypes),
       },
     }),
   });
@@ -72,7 +80,7 @@ export function openApiDocument(operations: readonly Operation[]): Json {
     })),
   ];
   const describe = (operation: Operation): Json => {
-    const { id, summary, scope, body, answers, problems = [] } = operation;
+    const { id, summary, scope, body, otherBodyTypes = [], answers, problems = [] } = operation;
     const open = scope === "none";
     const failing = open ? problems : [401, 403, ...problems, 429, 500, 503];
     const parameters = parametersOf(operation);
@@ -84,7 +92,10 @@ export function openApiDocument(operations: readonly Operation[]): Json {
       ...(body && {
         requestBody: {
           required: true,
-          content: { "application/json": { schema: jsonOf(body, "input") } },
+          content: {
+            "application/json": { schema: jsonOf(body, "input") },
+            ...asText(otherBodyTypes),
+          },
         },
       }),
       responses: {

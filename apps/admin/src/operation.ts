@@ -12,6 +12,8 @@ export interface Answer {
   /** The media type of the body; `application/json` where there is a schema. */
   readonly type?: string;
   readonly schema?: z.ZodType;
+  /** Media types that the reader may ask for instead; their bodies are described as text. */
+  readonly otherTypes?: readonly string[];
   readonly hasEntityTag?: boolean;
 }
 
@@ -30,6 +32,8 @@ export interface Operation {
   readonly query?: z.ZodObject;
   readonly headers?: readonly ("If-Match" | "If-None-Match")[];
   readonly body?: z.ZodType;
+  /** Media types that the body may have instead of JSON; they are described as text. */
+  readonly otherBodyTypes?: readonly string[];
   readonly answers: Readonly<Record<number, Answer>>;
   /** The status codes with a problem document, besides 401, 500 and 503. */
   readonly problems?: readonly number[];

@@ -1,6 +1,7 @@
 /** What is answered when something is asked for that is not there, and when things fail. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createAdminApp } from "./app.ts";
+import type { Stores } from "./stores.ts";
 import { openTestApi, type TestApi, TOKEN } from "./testing/api.ts";
 
 describe("while Postgres is away", () => {
@@ -66,8 +67,7 @@ test("a failure of ours is reported to us and not told to the one who asks", asy
   const broken = new Error("password=hunter2");
   const fail = () => Promise.reject(broken);
   const app = createAdminApp({
-    configuration: { currentVersion: fail, load: fail, get: fail, list: fail, apply: fail },
-    messages: { find: fail, get: fail, content: fail, figures: fail },
+    ...storesThat(fail),
     ping: fail,
     token: TOKEN,
     onError: (error) => failures.push(error),
@@ -83,11 +83,16 @@ test("a failure of ours is reported to us and not told to the one who asks", asy
 test("a database that never answers is not ready", async () => {
   const never = () => new Promise<never>(() => {});
   const app = createAdminApp({
-    configuration: { currentVersion: never, load: never, get: never, list: never, apply: never },
-    messages: { find: never, get: never, content: never, figures: never },
+    ...storesThat(never),
     ping: never,
     token: TOKEN,
     onError: () => {},
   });
   expect((await app.request("/readyz")).status).toBe(503);
 });
+
+/** Repositories of which every method does this. */
+function storesThat(does: () => Promise<never>): Stores {
+  const repository = new Proxy({}, { get: () => does }) as never;
+  return { configuration: repository, messages: repository, recipientLists: repository };
+}

@@ -3,10 +3,11 @@ import type { Context } from "hono";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
 import { z } from "zod";
 
-/** What is wrong with one field of the body, or with one parameter of the path or the query. */
+/** What is wrong with one field or line of the body, or one parameter of the path or the query. */
 export type FieldError =
   | { readonly pointer: string; readonly detail: string }
-  | { readonly parameter: string; readonly detail: string };
+  | { readonly parameter: string; readonly detail: string }
+  | { readonly line: number; readonly detail: string };
 
 /** A problem that ends a request. Throw it anywhere in a handler. */
 export class Problem extends Error {
@@ -41,6 +42,7 @@ export const problemSchema = z.object({
   errors: z.array(z.object({
     pointer: z.string().optional().meta({ description: "JSON pointer to the field of the body" }),
     parameter: z.string().optional().meta({ description: "The parameter of the path or query" }),
+    line: z.int().optional().meta({ description: "The line of the body, counted from 1" }),
     detail: z.string(),
   })).optional(),
 }).meta({ id: "Problem" });

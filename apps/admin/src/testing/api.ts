@@ -1,8 +1,9 @@
 /** The API over a database of its own, for tests. */
-import { openConfiguration, openDatabase, openMessages, ping } from "@postern/store";
+import { openDatabase, ping } from "@postern/store";
 import type { Database } from "@postern/store";
 import { createTestDatabase } from "../../../../tests/database.ts";
 import { createAdminApp } from "../app.ts";
+import { openStores } from "../stores.ts";
 
 /** The token of the API under test. */
 export const TOKEN = "the-token-of-the-tests";
@@ -43,8 +44,7 @@ export async function openTestApi(url?: string): Promise<TestApi> {
   const database = openDatabase(url ?? created!.url, { applicationName: "admin test" });
   const failures: unknown[] = [];
   const app = createAdminApp({
-    configuration: openConfiguration(database),
-    messages: openMessages(database),
+    ...openStores(database),
     ping: () => ping(database),
     token: TOKEN,
     onError: (error) => failures.push(error),

@@ -1,6 +1,6 @@
 /** Mail programs of others, for tests against real peers. What is missing is named in the test's name. */
 import { Buffer } from "node:buffer";
-import { accessSync, constants } from "node:fs";
+import { accessSync, constants, existsSync } from "node:fs";
 import { test } from "vitest";
 
 const FOLDERS = [...(Deno.env.get("PATH") ?? "").split(":"), "/usr/sbin", "/usr/local/sbin"];
@@ -13,10 +13,20 @@ export type Peer =
   | "smtp-sink"
   | "smtp-source"
   | "python3"
+  | "msmtp"
+  | "dovecot"
+  | "exim"
+  | "opensmtpd"
   | "root";
+
+/** Where scripts/install-peers.sh unpacks what cannot be installed beside Postfix. */
+const TREES = Deno.env.get("PEERS_FOLDER") ?? "/opt/postern-peers";
 
 function find(peer: Peer): string | undefined {
   if (peer === "root") return Deno.uid() === 0 ? "root" : undefined;
+  if (peer === "exim" || peer === "opensmtpd") {
+    return existsSync(`${TREES}/${peer}/complete`) ? `${TREES}/${peer}` : undefined;
+  }
   return FOLDERS.filter((folder) => folder !== "").map((folder) => `${folder}/${peer}`).find(
     (path) => {
       try {
@@ -29,7 +39,7 @@ function find(peer: Peer): string | undefined {
   );
 }
 
-/** Where a program is; only for tests that run because it is there. */
+/** Where a program, or its tree for chroot, is; only for tests that run because it is there. */
 export function pathOf(peer: Peer): string {
   const path = find(peer);
   if (path === undefined) throw new Error(`${peer} is not installed`);

@@ -11,3 +11,11 @@ export {
   senderLimits,
 } from "./sender.ts";
 export { clientAt, compile, domainAt, identifyClient, type Snapshot } from "./snapshot.ts";
+export {
+  type Difference,
+  explain,
+  type ExplainedRecipient,
+  type ExplainRequest,
+  type ExplainSurroundings,
+  replay,
+} from "./explain.ts";

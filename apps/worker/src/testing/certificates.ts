@@ -1,0 +1,68 @@
+/**
+ * Certificates for tests, made once with openssl and good for a hundred years: an authority, what it
+ * vouches for (mx.test, localhost, 127.0.0.1), and one that nobody vouches for (self.test).
+ */
+
+/** A certificate with its key, in PEM. */
+export interface TestCertificate {
+  readonly cert: string;
+  readonly key: string;
+}
+
+/** The authority's certificate. */
+export const authority = `-----BEGIN CERTIFICATE-----
+MIIBmTCCAT+gAwIBAgIUUjOzVmaUJm7XfFQhZ/Em7T5JmEQwCgYIKoZIzj0EAwIw
+ITEfMB0GA1UEAwwWUG9zdGVybiB0ZXN0IGF1dGhvcml0eTAgFw0yNjExMjQyMTQ2
+NDBaGA8yMTI2MTAzMTIxNDY0MFowITEfMB0GA1UEAwwWUG9zdGVybiB0ZXN0IGF1
+dGhvcml0eTBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABPY52mF4Dt0SO573i2U4
+5WkqHiD06aLzZEw7CtAtp3ToaTKCiULZiKJfMQz4a+m7Jqr3dIsll9T873zxfJ1x
+i3qjUzBRMB0GA1UdDgQWBBRD2C+eOhwXkay0U6JjQSZD5Q5hpzAfBgNVHSMEGDAW
+gBRD2C+eOhwXkay0U6JjQSZD5Q5hpzAPBgNVHRMBAf8EBTADAQH/MAoGCCqGSM49
+BAMCA0gAMEUCIBC6fXHr/Oh2D5fcgg704lu192sCM62l7uTWZ0y3QDiEAiEAvr9w
+qon4q0lvB9190CFvuhZgX2fFD9wr/xoHnwB3XKA=
+-----END CERTIFICATE-----
+`;
+
+/** Vouched for by the authority: mx.test, localhost, 127.0.0.1. */
+export const vouchedFor: TestCertificate = {
+  cert: `-----BEGIN CERTIFICATE-----
+MIIBnzCCAUSgAwIBAgIUFRaMZ0oKNITllWo7AwDinIVvltUwCgYIKoZIzj0EAwIw
+ITEfMB0GA1UEAwwWUG9zdGVybiB0ZXN0IGF1dGhvcml0eTAgFw0yNjExMjQyMTQ2
+NDBaGA8yMTI2MTAzMTIxNDY0MFowEjEQMA4GA1UEAwwHbXgudGVzdDBZMBMGByqG
+SM49AgEGCCqGSM49AwEHA0IABGcq4dX7z/S6tD2ar8sEgq31+OwYP1ha/k+v0KuA
+8CSybJpZqo3TUZj0qpZCZf0UXLcq6muyhEAcv/XRfeV/BHmjZzBlMCMGA1UdEQQc
+MBqCB214LnRlc3SCCWxvY2FsaG9zdIcEfwAAATAdBgNVHQ4EFgQUm/bF3nXcaNH+
+/JSipb3F3frOuoswHwYDVR0jBBgwFoAUQ9gvnjocF5GstFOiY0EmQ+UOYacwCgYI
+KoZIzj0EAwIDSQAwRgIhAP+eSZ9sIsejbA2ozN6rXgU0dXS1ikYcXteTPRFsZSEl
+AiEAhZlcDnUtV6yZAG4QpvE0G4nQcIzbCCkqCAefea4cGfE=
+-----END CERTIFICATE-----
+`,
+  key: `-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg1GoWPCI56/NdisuZ
+1BCyR+9O0WeHQbFUoLSq0IrGPvehRANCAARnKuHV+8/0urQ9mq/LBIKt9fjsGD9Y
+Wv5Pr9CrgPAksmyaWaqN01GY9KqWQmX9FFy3KuprsoRAHL/10X3lfwR5
+-----END PRIVATE KEY-----
+`,
+};
+
+/** Signed by itself: self.test. */
+export const selfSigned: TestCertificate = {
+  cert: `-----BEGIN CERTIFICATE-----
+MIIBlTCCATugAwIBAgIURwAaxy2jYxAAjzY2+vSAYaamMt0wCgYIKoZIzj0EAwIw
+FDESMBAGA1UEAwwJc2VsZi50ZXN0MCAXDTI2MTEyNDIxNDY0MFoYDzIxMjYxMDMx
+MjE0NjQwWjAUMRIwEAYDVQQDDAlzZWxmLnRlc3QwWTATBgcqhkjOPQIBBggqhkjO
+PQMBBwNCAATXyuiMfuXA6+so4m/A4fm06sDFfiCOwGvMH+QYxBNZ5RWTKDT9zity
+dA3Xn1pxWGu4Dv7w+t2KBgfKzJ2iHzTLo2kwZzAdBgNVHQ4EFgQUNvAAHJqa14eB
+ewDE9Eq5JMYiMH4wHwYDVR0jBBgwFoAUNvAAHJqa14eBewDE9Eq5JMYiMH4wDwYD
+VR0TAQH/BAUwAwEB/zAUBgNVHREEDTALgglzZWxmLnRlc3QwCgYIKoZIzj0EAwID
+SAAwRQIhAOWLrazS0HUaqUS5v41ZbkDowtDElZJu9x286E8fc7Q+AiBUdSOPbmjS
+bGr7M9Q+ToD9SzM4wRkh9xm0+4HNIUL4QA==
+-----END CERTIFICATE-----
+`,
+  key: `-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgYe0kCc+iLPNQGtBF
+1pEinup/Fob9mgj24pqPO1Y5EMuhRANCAATXyuiMfuXA6+so4m/A4fm06sDFfiCO
+wGvMH+QYxBNZ5RWTKDT9zitydA3Xn1pxWGu4Dv7w+t2KBgfKzJ2iHzTL
+-----END PRIVATE KEY-----
+`,
+};

@@ -25,6 +25,6 @@ export interface Delivering {
   /** The text of a secret of the configuration; rejects when the key in use did not seal it. */
   readonly openSecret: (secret: Secret) => Promise<string>;
   readonly tokens: AccessTokens;
-  /** A keyed hash for rewritten senders (SRS). */
-  readonly signSender: (text: string) => Uint8Array;
+  /** A keyed hash for rewritten senders (SRS); undefined without a key. */
+  readonly signSender: ((text: string) => Uint8Array) | undefined;
 }

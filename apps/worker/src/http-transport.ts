@@ -19,7 +19,7 @@
  */
 import { createHash, createHmac } from "node:crypto";
 import type { Relay } from "@postern/config";
-import type { ClaimedDelivery, ClaimedRecipient } from "@postern/store";
+import { type ClaimedDelivery, type ClaimedRecipient, isUnavailable } from "@postern/store";
 import { type Content, editedContent } from "./content.ts";
 import { copiesOf, type Copy, routedPath } from "./copies.ts";
 import type { Delivering } from "./delivering.ts";
@@ -56,9 +56,8 @@ export async function deliverByHttp(
   relay: HttpRelay,
   delivering: Delivering,
 ): Promise<Attempt> {
-  const { now, openSecret, queue } = delivering;
+  const { now, queue } = delivering;
   const began = now().getTime();
-  const secret = relay.secret === undefined ? undefined : await openSecret(relay.secret);
   const most = relay.limits?.recipientsPerMessage ?? RECIPIENTS_PER_REQUEST;
   const answers: Answer[] = [];
   const verdicts: Verdict[] = [];
@@ -71,8 +70,7 @@ export async function deliverByHttp(
         relay,
         requestOf(delivery, copy, recipients),
         content,
-        secret,
-        now,
+        delivering,
       );
       answers.push(answer);
       const { status, reply } = answer;
@@ -133,13 +131,17 @@ async function post(
   relay: HttpRelay,
   request: Request,
   content: Content,
-  secret: string | undefined,
-  now: () => Date,
+  { now, openSecret }: Delivering,
 ): Promise<Answer> {
   const seconds = relay.timeout + Math.ceil(content.size / BYTES_PER_SECOND);
   try {
-    const signature = secret === undefined ? {} : {
-      "Postern-Signature": await signatureOf(request, content, secret, now()),
+    const signature = relay.secret === undefined ? {} : {
+      "Postern-Signature": await signatureOf(
+        request,
+        content,
+        await openSecret(relay.secret),
+        now(),
+      ),
     };
     const response = await fetch(relay.url, {
       method: "POST",
@@ -160,6 +162,7 @@ async function post(
     });
     return await answerOf(response, now());
   } catch (error) {
+    if (isUnavailable(error)) throw error;
     const { name, message } = error as Error;
     const why = name === "TimeoutError" ? `no answer within ${seconds} s` : message;
     const reply = `451 4.4.1 ${new URL(relay.url).host}: ${why}`;

@@ -17,12 +17,13 @@
  *   back, exits 0. Killed: what it had in hand comes free within a minute.
  *
  * CONFIGURATION
- *   DATABASE_URL (needed), POSTERN_HOSTNAME, POSTERN_LOG_LEVEL, POSTERN_LOG_FORMAT; everything else
- *   comes from the database while it runs.
+ *   DATABASE_URL (needed), POSTERN_HOSTNAME, POSTERN_LOG_LEVEL, POSTERN_LOG_FORMAT, and for relays
+ *   with credentials, signed requests or sender rewriting POSTERN_SECRET_KEY or the file secret-key
+ *   in POSTERN_DATA_DIR; everything else comes from the database while it runs.
  */
 import { hostname as machineName } from "node:os";
 import { createResolver, readHosts } from "@postern/dns";
-import { requireDatabaseUrl, runProcess, StartError } from "@postern/process";
+import { existingSecretKey, requireDatabaseUrl, runProcess, StartError } from "@postern/process";
 import { compile, type Snapshot } from "@postern/routing";
 import {
   followConfiguration,
@@ -72,7 +73,9 @@ await runProcess("worker", async ({ environment, log, onStop, ready }) => {
     },
   });
   const now = () => new Date();
-  const { openSecret, signSender } = secretsUnder(crypto.getRandomValues(new Uint8Array(32)));
+  const key = await existingSecretKey(environment);
+  if (key === undefined) log.info("no secret key: relays with credentials will have to wait");
+  const { openSecret, signSender } = await secretsUnder(key);
   const claimer = new Claimer({
     hostname: environment.hostname,
     queue,

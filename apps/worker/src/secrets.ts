@@ -1,16 +1,27 @@
 /** The secrets of the configuration, and what else is made with the key that seals them. */
-import { createHmac } from "node:crypto";
-import type { Secret } from "@postern/config";
+import { isSealed, type Secret } from "@postern/config";
+import { senderSigning } from "@postern/process";
+import { importSecretKey, openSecret } from "@postern/secrets";
 import type { Delivering } from "./delivering.ts";
 
-/** Makes what deliveries need of the secret key. */
-export function secretsUnder(key: Uint8Array): Pick<Delivering, "openSecret" | "signSender"> {
-  const senderKey = createHmac("sha256", key).update("postern sender rewriting").digest();
+/** Makes what deliveries need of the secret key; without one, what needs it waits. */
+export async function secretsUnder(
+  bytes: Uint8Array<ArrayBuffer> | undefined,
+): Promise<Pick<Delivering, "openSecret" | "signSender">> {
+  if (bytes === undefined) {
+    return {
+      openSecret: () => Promise.reject(new Error("this worker has no POSTERN_SECRET_KEY")),
+      signSender: undefined,
+    };
+  }
+  const key = await importSecretKey(bytes);
   return {
-    openSecret: (secret: Secret) => {
-      if (typeof secret === "string") return Promise.resolve(secret);
-      return Promise.reject(new Error("sealed secrets cannot be opened yet"));
+    openSecret: async (secret: Secret) => {
+      if (typeof secret === "string") return secret;
+      const text = isSealed(secret) ? await openSecret(key, secret) : undefined;
+      if (text === undefined) throw new Error("it was sealed with another POSTERN_SECRET_KEY");
+      return text;
     },
-    signSender: (text) => createHmac("sha256", senderKey).update(text).digest(),
+    signSender: senderSigning(bytes),
   };
 }

@@ -390,7 +390,7 @@ describe("sender rewriting", () => {
     expect(others).toEqual(senders.slice(1));
     expect(first).toMatch(/^SRS0=.*=stranger\.test=s@srs\.gateway\.test$/);
     const day = Math.floor(delivering.time / 86_400_000);
-    const sign = delivering.signSender;
+    const sign = delivering.signSender!;
     expect(reverseOf(first!, { domain: "srs.gateway.test", day, sign }))
       .toEqual({ status: "reversed", address: "s@stranger.test" });
   });

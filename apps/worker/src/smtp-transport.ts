@@ -14,7 +14,7 @@ import type { HostRelay } from "./next-hops.ts";
 import { offer } from "./offer.ts";
 import { SessionPool } from "./session-pool.ts";
 import { openSession, type Tried } from "./smtp-sessions.ts";
-import type { Attempt, Verdict } from "./verdict.ts";
+import { type Attempt, type Verdict, verdictForAll } from "./verdict.ts";
 
 /** One transaction's worth of work. */
 interface Batch {
@@ -44,6 +44,9 @@ export class SmtpTransport {
   async deliver(delivery: ClaimedDelivery, relay: HostRelay): Promise<Attempt> {
     const { now } = this.#delivering;
     const began = now().getTime();
+    if (relay.senderRewriting !== undefined && this.#delivering.signSender === undefined) {
+      return this.#withoutKey(delivery);
+    }
     const work = await this.#batches(delivery, relay);
     const run = new Run(delivery, relay, work, this.#delivering, this.#pool);
     const { verdicts, place, tried, destinationFailure } = await run.toEnd();
@@ -56,6 +59,15 @@ export class SmtpTransport {
         ...(tried.length === 0 ? {} : { tried }),
       },
       ...(destinationFailure === undefined ? {} : { destinationFailure }),
+    };
+  }
+
+  #withoutKey(delivery: ClaimedDelivery): Attempt {
+    const reply = "451 4.3.5 Senders cannot be rewritten: this worker has no POSTERN_SECRET_KEY";
+    return {
+      verdicts: verdictForAll(delivery, "later", reply),
+      facts: { relay: delivery.destination.relay, seconds: 0 },
+      destinationFailure: reply,
     };
   }
 
@@ -74,8 +86,8 @@ export class SmtpTransport {
 
   /** The reverse-path to send with: one of our own for strangers' mail, where the relay asks so. */
   #sender(reversePath: string, { senderRewriting }: HostRelay): string {
-    if (senderRewriting === undefined) return reversePath;
     const { snapshot, hostname, signSender, now } = this.#delivering;
+    if (senderRewriting === undefined || signSender === undefined) return reversePath;
     const domain = reversePath.slice(reversePath.lastIndexOf("@") + 1);
     if (domain.toLowerCase() === hostname.toLowerCase()) return reversePath;
     const name = canonicalDomain(domain);

@@ -6,3 +6,4 @@ export type { AdminToken } from "./kept-secrets.ts";
 export type { Log } from "./log.ts";
 export { requireDatabaseUrl, runProcess, StartError } from "./run.ts";
 export type { ProcessContext, ProcessName, RunOptions } from "./run.ts";
+export { senderSigning } from "./sender-signing.ts";

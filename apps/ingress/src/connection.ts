@@ -3,6 +3,7 @@
  * questions to policy and spool. It decides nothing itself.
  */
 import type { Socket } from "node:net";
+import { clientAt } from "@postern/routing";
 import {
   type Reply,
   reply,
@@ -43,6 +44,7 @@ export function serveConnection(
     // Only what delivery honours is offered.
     extensions: { binaryMime: false, deliverBy: false, mtPriority: false, requireTls: false },
   });
+  const place = ingress.admission.open();
   const recipients = new Map<string, AcceptedRecipient>();
   let message: IncomingMessage | undefined;
   /** Something is under way that must end before the next action: a write to the spool, a delay. */
@@ -124,9 +126,14 @@ export function serveConnection(
         void message?.discard();
         message = undefined;
         return;
-      case "connect":
-        session.accept();
+      case "connect": {
+        const client = clientAt(ingress.snapshot, address);
+        const who = { address, client, tls: false, helo: "" };
+        const refusal = place.take(ingress.snapshot, who);
+        if (refusal === undefined) session.accept();
+        else session.refuse(refusal);
         return;
+      }
       case "auth":
       case "scram":
       case "digest":
@@ -185,6 +192,7 @@ export function serveConnection(
   });
   socket.on("close", () => {
     closed = true;
+    place.leave();
     void message?.discard();
     message = undefined;
     onClosed();

@@ -32,6 +32,7 @@ import {
   openDatabase,
   openSpool,
 } from "@postern/store";
+import { Admission } from "./admission.ts";
 import type { Ingress } from "./gateway-state.ts";
 import { type OpenListener, openListener } from "./listener.ts";
 
@@ -57,6 +58,7 @@ await runProcess("ingress", async ({ environment, log, onStop, ready }) => {
           hostname: environment.hostname,
           spool,
           log,
+          admission: new Admission(),
           now: () => new Date(),
           newQueueId,
           snapshot,

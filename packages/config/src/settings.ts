@@ -34,6 +34,12 @@ export const settingsSchema = z
         }),
         errorsPerSession: z.int().min(1).max(10_000).default(20),
         messagesPerSession: z.int().min(1).max(1_000_000).default(10_000),
+        sessionsPerIngress: z.int().min(1).max(100_000).default(10_000).meta({
+          description: "Sessions at once in each ingress process; one more gets 421",
+        }),
+        sessionsPerAddress: z.int().min(1).max(100_000).optional().meta({
+          description: "Sessions at once from an address that is no client's, in each ingress",
+        }),
         receivedFields: z.int().min(20).max(1000).default(100).meta({
           description: "More Received fields mean a mail loop",
         }),

@@ -1,0 +1,88 @@
+import { clientSchema, settingsSchema, userSchema } from "@postern/config";
+import { compile } from "@postern/routing";
+import { expect, test } from "vitest";
+import { Admission } from "./admission.ts";
+
+const empty = {
+  version: 1,
+  domains: new Map(),
+  relays: new Map(),
+  clients: new Map(),
+  users: new Map(),
+  rules: new Map(),
+  settings: new Map(),
+};
+
+function settings(smtp: object) {
+  return new Map([["gateway", settingsSchema.parse({ smtp })]]);
+}
+
+const limits = { connections: 2 };
+const snapshot = compile({
+  ...empty,
+  clients: new Map([["lan", clientSchema.parse({ networks: ["10.0.0.0/8"], limits })]]),
+  users: new Map([["anna", userSchema.parse({ limits })]]),
+  settings: settings({ sessionsPerIngress: 4, sessionsPerAddress: 1 }),
+});
+
+const at = (address: string, client?: string, user?: string) => ({
+  address,
+  client,
+  user,
+  tls: false,
+  helo: "",
+});
+
+test("a client has as many sessions as its limit, wherever they come from", () => {
+  const admission = new Admission();
+  const [a, b, c] = [admission.open(), admission.open(), admission.open()];
+  expect(a.take(snapshot, at("10.0.0.1", "lan"))).toBeUndefined();
+  expect(b.take(snapshot, at("10.0.0.2", "lan"))).toBeUndefined();
+  expect(c.take(snapshot, at("10.0.0.3", "lan"))).toMatchObject({ code: 421, enhanced: "4.7.0" });
+  a.leave();
+  expect(c.take(snapshot, at("10.0.0.3", "lan"))).toBeUndefined();
+});
+
+test("a session is counted anew when more is known of it, and never twice", () => {
+  const admission = new Admission();
+  const [a, b, c] = [admission.open(), admission.open(), admission.open()];
+  for (let again = 0; again < 3; again += 1) {
+    expect(a.take(snapshot, at("10.0.0.1", "lan", "anna"))).toBeUndefined();
+  }
+  expect(b.take(snapshot, at("192.0.2.1", undefined, "anna"))).toBeUndefined();
+  expect(c.take(snapshot, at("192.0.2.1", undefined, "anna"))).toMatchObject({ code: 421 });
+  expect(c.take(snapshot, at("192.0.2.1"))).toBeUndefined();
+  a.leave();
+  a.leave();
+  expect(admission.size).toBe(2);
+  expect(c.take(snapshot, at("192.0.2.1", undefined, "anna"))).toBeUndefined();
+});
+
+test("strangers have one limit for each address; clients and users are not counted there", () => {
+  const admission = new Admission();
+  const [a, b, c, d] = [1, 2, 3, 4].map(() => admission.open());
+  expect(a!.take(snapshot, at("192.0.2.1"))).toBeUndefined();
+  expect(b!.take(snapshot, at("192.0.2.1"))).toMatchObject({ code: 421, enhanced: "4.7.0" });
+  expect(c!.take(snapshot, at("192.0.2.2"))).toBeUndefined();
+  expect(d!.take(snapshot, at("192.0.2.1", undefined, "anna"))).toBeUndefined();
+});
+
+test("an ingress has so many sessions in all", () => {
+  const admission = new Admission();
+  const places = [1, 2, 3, 4, 5].map(() => admission.open());
+  expect(places[4]!.take(snapshot, at("192.0.2.5"))).toMatchObject({
+    code: 421,
+    enhanced: "4.3.2",
+  });
+  places[4]!.leave();
+  expect(places[3]!.take(snapshot, at("192.0.2.4"))).toBeUndefined();
+  expect(admission.size).toBe(4);
+});
+
+test("where no limit is set, there is none but the ingress's own", () => {
+  const admission = new Admission();
+  const snapshot = compile(empty);
+  for (let count = 0; count < 1000; count += 1) {
+    expect(admission.open().take(snapshot, at("192.0.2.1"))).toBeUndefined();
+  }
+});

@@ -1,0 +1,92 @@
+/**
+ * How many sessions may be open at once: in this ingress, of one client, of one user, from one
+ * address. Counts them and answers who is one too many. Knows no socket.
+ */
+import { senderLimits, type SessionFacts, type Snapshot } from "@postern/routing";
+import { type Reply, reply } from "@postern/smtp";
+
+/** All sessions of an ingress. Every ingress counts its own. */
+export class Admission {
+  #open = 0;
+  readonly #counts = new Map<string, number>();
+
+  /** Counts a new connection. */
+  open(): Place {
+    this.#open += 1;
+    let keys: readonly string[] = [];
+    let left = false;
+    const release = () => {
+      for (const key of keys) this.#add(key, -1);
+      keys = [];
+    };
+    return {
+      take: (snapshot, session) => {
+        if (left) return undefined;
+        release();
+        const refusal = this.#refusal(snapshot, session);
+        if (refusal !== undefined) return refusal;
+        keys = keysOf(session);
+        for (const key of keys) this.#add(key, 1);
+        return undefined;
+      },
+      leave: () => {
+        if (left) return;
+        left = true;
+        release();
+        this.#open -= 1;
+      },
+    };
+  }
+
+  /** Sessions that are open now. */
+  get size(): number {
+    return this.#open;
+  }
+
+  #refusal(snapshot: Snapshot, session: SessionFacts): Reply | undefined {
+    const { sessionsPerIngress, sessionsPerAddress } = snapshot.settings.smtp;
+    if (this.#open > sessionsPerIngress) {
+      return reply(421, "4.3.2", "Too many sessions: please try again later");
+    }
+    for (const { kind, name, limits } of senderLimits(snapshot, session)) {
+      if (this.#count(`${kind} ${name}`) >= (limits.connections ?? Infinity)) {
+        return reply(421, "4.7.0", `Too many sessions of yours: ${limits.connections} are allowed`);
+      }
+    }
+    const [key] = keysOf(session);
+    if (key?.startsWith("address ") && this.#count(key) >= (sessionsPerAddress ?? Infinity)) {
+      return reply(421, "4.7.0", "Too many sessions from your address");
+    }
+    return undefined;
+  }
+
+  #count(key: string): number {
+    return this.#counts.get(key) ?? 0;
+  }
+
+  #add(key: string, by: number): void {
+    const count = this.#count(key) + by;
+    if (count === 0) this.#counts.delete(key);
+    else this.#counts.set(key, count);
+  }
+}
+
+/** The place of one session among all. */
+export interface Place {
+  /**
+   * Counts the session as that of these facts, and no more as that of former ones; to be called
+   * when it is known who connected, and when more is known (TLS, AUTH, XCLIENT). Answers the 421 for
+   * a session too many.
+   */
+  take(snapshot: Snapshot, session: SessionFacts): Reply | undefined;
+  /** The session is over. */
+  leave(): void;
+}
+
+/** Whose session it is. Somebody whom the configuration does not know is known by address. */
+function keysOf({ client, user, address }: SessionFacts): string[] {
+  const keys: string[] = [];
+  if (client !== undefined) keys.push(`client ${client}`);
+  if (user !== undefined) keys.push(`user ${user}`);
+  return keys.length === 0 ? [`address ${address}`] : keys;
+}

@@ -13,7 +13,8 @@ import {
 } from "@postern/smtp";
 import type { AcceptedRecipient } from "@postern/store";
 import type { Ingress } from "./gateway-state.ts";
-import { IncomingMessage, type SessionFacts } from "./incoming-message.ts";
+import { IncomingMessage } from "./incoming-message.ts";
+import type { SessionFacts } from "./session-facts.ts";
 import { judgeRecipient } from "./policy.ts";
 
 /** A connection being served. */

@@ -6,15 +6,7 @@ import { HeaderReader, receivedField, transmissionProtocol } from "@postern/mess
 import { type Envelope, type Reply, reply } from "@postern/smtp";
 import { type AcceptedRecipient, type IncomingContent, isUnavailable } from "@postern/store";
 import type { Ingress } from "./gateway-state.ts";
-
-/** What is known of the session a message comes by. */
-export interface SessionFacts {
-  readonly address: string;
-  readonly port: number;
-  readonly listener: string;
-  readonly verb: "HELO" | "EHLO" | "LHLO";
-  readonly helo: string;
-}
+import { type SessionFacts, storedSession } from "./session-facts.ts";
 
 /** A message between the first byte of its content and the reply to the last. */
 export class IncomingMessage {
@@ -48,8 +40,8 @@ export class IncomingMessage {
       protocol: transmissionProtocol({
         dialect: facts.verb === "HELO" ? "SMTP" : "ESMTP",
         smtpUtf8: envelope.parameters.smtpUtf8 ?? false,
-        tls: false,
-        authenticated: false,
+        tls: facts.tls !== undefined,
+        authenticated: facts.user !== undefined,
       }),
       id: this.id,
       ...(recipients.length === 1 && only !== undefined ? { for: only.forwardPath } : {}),
@@ -69,14 +61,14 @@ export class IncomingMessage {
   /** Makes the message durable; answers what the client is told. */
   async commit(envelope: Envelope): Promise<Reply> {
     const { log } = this.#ingress;
-    const { address, port, listener, helo, verb } = this.#facts;
+    const { address } = this.#facts;
     try {
       if (this.#failure !== undefined) throw this.#failure;
       await this.#content.commit({
         receivedAt: this.#receivedAt,
         reversePath: envelope.reversePath,
         parameters: envelope.parameters,
-        session: { client: { address, port }, helo, protocol: verb, listener },
+        session: storedSession(this.#facts),
         messageId: storable(this.#header.header.messageId),
         configurationVersion: this.#version,
         recipients: this.#recipients,

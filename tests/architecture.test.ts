@@ -15,6 +15,8 @@ const PURE: Readonly<Record<string, readonly string[]>> = {
   "packages/smtp": [],
   "packages/message": [],
   "packages/config": ["zod"],
+  // The contract between the admin app and its clients: what both know, and neither's code.
+  "packages/api": ["@postern/config", "zod"],
   "packages/routing": ["@postern/config", "ipaddr.js", "re2js"],
 };
 

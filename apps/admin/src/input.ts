@@ -1,28 +1,10 @@
 /** Reading what a request brings, within bounds. */
 import type { Context } from "hono";
-import { z } from "zod";
+import type { z } from "zod";
 import { parameterErrors, Problem, wording } from "./problem.ts";
 
 /** The largest body in bytes. */
 const MAX_BODY = 1024 * 1024;
-
-/** The page size of a list. */
-export const limitParameter = z.string()
-  .regex(/^([1-9]\d{0,2}|1000)$/, { error: "expected a number from 1 to 1000" })
-  .transform(Number)
-  .default(100)
-  .meta({
-    type: "integer",
-    minimum: 1,
-    maximum: 1000,
-    pattern: undefined,
-    description: "The most items of a page; 100 when absent",
-  });
-
-/** A text that Postgres can take: it has no place for NUL. */
-export const textParameter = z.string().refine((text) => !text.includes("\0"), {
-  error: "a NUL character cannot be looked for",
-});
 
 /** Types that a JSON body may bear: its own, and what curl -d and fetch say unless told. */
 const BODY_TYPES =

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { SCOPES } from "./scopes.ts";
+import { SCOPES } from "@postern/api";
 import { openTestApi } from "./testing/api.ts";
 
 interface Described {

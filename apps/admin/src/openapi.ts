@@ -1,7 +1,6 @@
 /** The OpenAPI 3.1 document, made from the operations and their zod schemas. Pure. */
+import { type Answer, type OperationDescription as Operation, problemSchema } from "@postern/api";
 import { z } from "zod";
-import type { Answer, Operation } from "./operation.ts";
-import { problemSchema } from "./problem.ts";
 
 /** What each problem status means here. */
 const PROBLEMS: Readonly<Record<number, string>> = {

@@ -1,7 +1,7 @@
 /** Errors as problem documents (RFC 9457), with every failing field by JSON pointer (RFC 6901). */
 import type { Context } from "hono";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
-import { z } from "zod";
+import type { z } from "zod";
 
 /** What is wrong with one field or line of the body, or one parameter of the path or the query. */
 export type FieldError =
@@ -32,20 +32,6 @@ export class Problem extends Error {
     this.headers = extra.headers ?? {};
   }
 }
-
-/** A problem document as the OpenAPI document shows it. */
-export const problemSchema = z.object({
-  type: z.string(),
-  title: z.string(),
-  status: z.int(),
-  detail: z.string(),
-  errors: z.array(z.object({
-    pointer: z.string().optional().meta({ description: "JSON pointer to the field of the body" }),
-    parameter: z.string().optional().meta({ description: "The parameter of the path or query" }),
-    line: z.int().optional().meta({ description: "The line of the body, counted from 1" }),
-    detail: z.string(),
-  })).optional(),
-}).meta({ id: "Problem" });
 
 /** The response for a problem. */
 export function problemResponse(context: Context, problem: Problem): Response {

@@ -2,12 +2,13 @@
  * The operations on the recipient list of a domain, `/v1/domains/{name}/recipients`. A list may be
  * long, so it goes in and out as a stream.
  */
+import { limitParameter, textParameter } from "@postern/api";
 import { domainPattern, listedAddress } from "@postern/config";
 import type { ListOutcome, RecipientLists } from "@postern/store";
 import type { Context } from "hono";
 import { z } from "zod";
 import { authorOf } from "./author.ts";
-import { limitParameter, readQuery, textParameter } from "./input.ts";
+import { readQuery } from "./input.ts";
 import { LIST_TYPES, type ListType, readList } from "./list-input.ts";
 import type { Operation } from "./operation.ts";
 import { entityTag, expectedVersion, stale } from "./preconditions.ts";

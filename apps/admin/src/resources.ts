@@ -3,11 +3,11 @@
  * the list of kinds: list, read, create or replace, delete. Of settings there is one set, always:
  * read and replace.
  */
+import { resourceDescriptions } from "@postern/api";
 import { type Resource, type ResourceKind, resourceKinds, SETTINGS_NAME } from "@postern/config";
 import type { Change, ChangeOutcome, ConfigurationStore, StoredResource } from "@postern/store";
 import type { Context } from "hono";
-import { z } from "zod";
-import { limitParameter, readBody, readQuery } from "./input.ts";
+import { readBody, readQuery } from "./input.ts";
 import type { Operation } from "./operation.ts";
 import { entityTag, expectedVersion, isKnown, stale } from "./preconditions.ts";
 import { type FieldError, fieldErrors, Problem, wording } from "./problem.ts";
@@ -17,20 +17,9 @@ const AUTHOR = "api";
 
 /** The operations below `/v1/{kind}`; for settings those on `/v1/settings` itself. */
 export function resourceOperations(kind: ResourceKind, store: ConfigurationStore): Operation[] {
-  const { singular, name: nameSchema, schema } = resourceKinds[kind];
-  const title = singular[0]!.toUpperCase() + singular.slice(1);
+  const { singular, name: nameSchema } = resourceKinds[kind];
+  const described = resourceDescriptions(kind);
   const single = kind === "settings";
-  const shape = single ? schema : withName(schema, nameSchema).meta({ id: `${title}Resource` });
-  const definition = single
-    ? schema
-    : withName(schema, nameSchema.optional()).meta({ id: `${title}Definition` });
-  const path = single ? `/v1/${kind}` : `/v1/${kind}/{name}`;
-  const pathParameters = single ? {} : { name: nameSchema };
-  const one = single ? "The settings" : `One ${singular}`;
-  const page = z.strictObject({
-    limit: limitParameter,
-    cursor: nameSchema.exactOptional().meta({ description: "`next` of the page before" }),
-  });
 
   const unknown = (name: string) =>
     new Problem(404, "Not found", `There is no ${singular} ${name}`);
@@ -61,21 +50,9 @@ export function resourceOperations(kind: ResourceKind, store: ConfigurationStore
   };
 
   const list: Operation = {
-    method: "get",
-    path: `/v1/${kind}`,
-    id: `list${title}s`,
-    summary: `The ${kind} by name`,
-    scope: "config:read",
-    query: page,
-    answers: {
-      200: {
-        description: "A page of them",
-        schema: z.object({ items: z.array(shape), next: z.string().nullable() }),
-      },
-    },
-    problems: [400],
+    ...described.list,
     serve: async (context) => {
-      const { limit, cursor } = readQuery(context, page);
+      const { limit, cursor } = readQuery(context, described.list.query);
       const found = await store.list(kind, { limit: limit + 1, after: cursor });
       const items = found.slice(0, limit);
       const next = found.length > limit ? items.at(-1)!.name : null;
@@ -84,18 +61,7 @@ export function resourceOperations(kind: ResourceKind, store: ConfigurationStore
   };
 
   const read: Operation = {
-    method: "get",
-    path,
-    id: `get${title}`,
-    summary: one,
-    scope: "config:read",
-    pathParameters,
-    headers: ["If-None-Match"],
-    answers: {
-      200: { description: `The ${singular}`, schema: shape, hasEntityTag: true },
-      304: { description: "It is as the reader knows it", hasEntityTag: true },
-    },
-    problems: [404],
+    ...described.read,
     serve: async (context) => {
       const name = knownNameOf(context);
       const found = await store.get(kind, name);
@@ -107,22 +73,10 @@ export function resourceOperations(kind: ResourceKind, store: ConfigurationStore
   };
 
   const put: Operation = {
-    method: "put",
-    path,
-    id: `put${title}`,
-    summary: single ? "Replace the settings" : `Create or replace a ${singular}`,
-    scope: "config:write",
-    pathParameters,
-    headers: ["If-Match", "If-None-Match"],
-    body: definition,
-    answers: {
-      200: { description: "Replaced", schema: shape, hasEntityTag: true },
-      ...(!single && { 201: { description: "Created", schema: shape, hasEntityTag: true } }),
-    },
-    problems: [400, 412, 413, 415, 422],
+    ...described.put,
     serve: async (context) => {
       const given = nameOf(context);
-      const parsed = definition.safeParse(await readBody(context), { error: wording });
+      const parsed = described.put.body.safeParse(await readBody(context), { error: wording });
       const errors: FieldError[] = [];
       if (!given.parsed.success) {
         const detail = given.parsed.error.issues.map(({ message }) => message).join("; ");
@@ -146,15 +100,7 @@ export function resourceOperations(kind: ResourceKind, store: ConfigurationStore
   };
 
   const remove: Operation = {
-    method: "delete",
-    path,
-    id: `delete${title}`,
-    summary: `Delete a ${singular}`,
-    scope: "config:write",
-    pathParameters,
-    headers: ["If-Match"],
-    answers: { 204: { description: "Deleted" } },
-    problems: [404, 409, 412],
+    ...described.remove,
     serve: async (context) => {
       await apply(context, { kind, name: knownNameOf(context), body: null }, "delete");
       return context.body(null, 204);
@@ -162,19 +108,6 @@ export function resourceOperations(kind: ResourceKind, store: ConfigurationStore
   };
 
   return single ? [read, put] : [list, read, put, remove];
-}
-
-/** The schema of a definition with its name among its fields. */
-function withName(schema: z.ZodType, name: z.ZodType): z.ZodType {
-  if (schema instanceof z.ZodObject) return schema.safeExtend({ name });
-  if (schema instanceof z.ZodDiscriminatedUnion) {
-    const options = schema.options.map((option) => withName(option as z.ZodType, name));
-    return z.discriminatedUnion(
-      schema.def.discriminator,
-      options as unknown as [z.ZodObject, ...z.ZodObject[]],
-    );
-  }
-  throw new TypeError("a definition is an object or a choice of objects");
 }
 
 function shown({ kind, name, body }: StoredResource) {

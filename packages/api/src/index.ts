@@ -1,0 +1,11 @@
+/**
+ * The REST API as a contract: every operation that `admin` serves and the client calls, with the
+ * schemas of what it takes and answers.
+ */
+export * from "./description.ts";
+export * from "./messages.ts";
+export * from "./parameters.ts";
+export * from "./problem.ts";
+export * from "./resources.ts";
+export * from "./schema.ts";
+export * from "./scopes.ts";

@@ -20,6 +20,9 @@ export type ResourceDefinition<K extends ResourceKind> = K extends "settings"
   ? z.input<(typeof resourceKinds)[K]["schema"]>
   : z.input<(typeof resourceKinds)[K]["schema"]> & { name?: string };
 
+/** Where one resource of a kind is. */
+type PathsOf = { [K in NamedKind]: `/v1/${K}/{name}` } & { settings: "/v1/settings" };
+
 /** The schemas and operations of one kind. */
 export function resourceDescriptions<K extends ResourceKind>(kind: K) {
   const { singular, name: nameSchema, schema } = resourceKinds[kind];
@@ -31,9 +34,6 @@ export function resourceDescriptions<K extends ResourceKind>(kind: K) {
   const definition = (single ? schema : withName(schema, nameSchema.optional()).meta({
     id: `${title}Definition`,
   })) as z.ZodType<Resource<K> & { name?: string }, ResourceDefinition<K>>;
-  const path = (single ? `/v1/${kind}` : `/v1/${kind}/{name}`) as K extends "settings"
-    ? "/v1/settings"
-    : `/v1/${K}/{name}`;
   const pathParameters = single ? {} : { name: nameSchema };
 
   return {
@@ -52,7 +52,7 @@ export function resourceDescriptions<K extends ResourceKind>(kind: K) {
     },
     read: {
       method: "get",
-      path,
+      path: pathOf(kind),
       id: `get${title}`,
       summary: single ? "The settings" : `One ${singular}`,
       scope: "config:read",
@@ -66,7 +66,7 @@ export function resourceDescriptions<K extends ResourceKind>(kind: K) {
     },
     put: {
       method: "put",
-      path,
+      path: pathOf(kind),
       id: `put${title}`,
       summary: single ? "Replace the settings" : `Create or replace a ${singular}`,
       scope: "config:write",
@@ -81,7 +81,7 @@ export function resourceDescriptions<K extends ResourceKind>(kind: K) {
     },
     remove: {
       method: "delete",
-      path,
+      path: pathOf(kind),
       id: `delete${title}`,
       summary: `Delete a ${singular}`,
       scope: "config:write",
@@ -91,6 +91,10 @@ export function resourceDescriptions<K extends ResourceKind>(kind: K) {
       problems: [404, 409, 412],
     },
   } as const satisfies Record<string, OperationDescription>;
+}
+
+function pathOf<K extends ResourceKind>(kind: K): PathsOf[K] {
+  return (kind === "settings" ? `/v1/${kind}` : `/v1/${kind}/{name}`) as PathsOf[K];
 }
 
 /** The schema of a definition with its name among its fields. */

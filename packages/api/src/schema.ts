@@ -38,17 +38,17 @@ type Taken<D extends OperationDescription> =
 type ProblemStatus = 400 | 401 | 403 | 404 | 409 | 412 | 413 | 415 | 422 | 429 | 500 | 503;
 
 /** Status codes of answers in good order. */
-type GoodStatus = 200 | 201 | 202 | 204 | 304;
+type GoodStatus = 200 | 201 | 202 | 204;
 
 /** One endpoint for each status that the operation answers. */
 type EndpointOf<D extends OperationDescription> =
   | {
-    [Status in keyof D["answers"] & GoodStatus]:
+    [Status in keyof D["answers"] & GoodStatus]-?:
       & {
         input: Taken<D>;
         status: Status;
       }
-      & (D["answers"][Status] extends { schema: infer Schema extends z.ZodType }
+      & (NonNullable<D["answers"][Status]> extends { schema: infer Schema extends z.ZodType }
         ? { output: z.output<Schema>; outputFormat: "json" }
         : { output: undefined; outputFormat: "body" });
   }[keyof D["answers"] & GoodStatus]
@@ -62,7 +62,7 @@ type SchemaOf<D extends OperationDescription> = {
 };
 
 /** The operations in a table of descriptions. */
-type In<Table> = Table[keyof Table] & OperationDescription;
+type In<Table> = Extract<Table[keyof Table], OperationDescription>;
 
 type Resources = {
   [K in NamedKind]: In<ReturnType<typeof resourceDescriptions<K>>>;

@@ -16,7 +16,7 @@ export function gatewayChildren(environment: Environment): ChildSpec[] {
   const { dataDir, tls } = environment;
   const certificates = tls === undefined ? [dataDir] : [dataDir, tls.certFile, tls.keyFile];
   return [
-    child("ingress", [PACKAGES, ...certificates]),
+    child("ingress", [PACKAGES, ...NAME_RESOLUTION, ...certificates]),
     child("admin", [PACKAGES, `${root}apps/admin`]),
     child("worker", [PACKAGES, ...NAME_RESOLUTION, ...certificates]),
   ];

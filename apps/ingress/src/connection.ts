@@ -11,11 +11,10 @@ import {
   ServerSession,
   serverTimeoutSeconds,
 } from "@postern/smtp";
-import type { AcceptedRecipient } from "@postern/store";
 import type { Ingress } from "./gateway-state.ts";
 import { IncomingMessage } from "./incoming-message.ts";
+import { MailTransaction } from "./policy.ts";
 import type { SessionFacts } from "./session-facts.ts";
-import { judgeRecipient } from "./policy.ts";
 
 /** A connection being served. */
 export interface Connection {
@@ -44,9 +43,12 @@ export function serveConnection(
     banner: "Postern",
     // Only what delivery honours is offered.
     extensions: { binaryMime: false, deliverBy: false, mtPriority: false, requireTls: false },
+    // Source routes are policy's to judge: they reach it as they were given.
+    sourceRoutes: "honour",
+    localNames: [],
   });
   const place = ingress.admission.open();
-  const recipients = new Map<string, AcceptedRecipient>();
+  let transaction: MailTransaction | undefined;
   let message: IncomingMessage | undefined;
   /** Something is under way that must end before the next action: a write to the spool, a delay. */
   let busy = false;
@@ -92,24 +94,15 @@ export function serveConnection(
         facts.helo = action.name;
         session.accept();
         return;
-      case "rcpt": {
-        const hostname = ingress.hostname;
-        const verdict = judgeRecipient(ingress.snapshot, { address, hostname }, action.forwardPath);
-        if (!verdict.accepted) return void session.refuse(verdict.reply);
-        const { recipient } = verdict;
-        // The same mailbox named twice gets one copy.
-        if (!recipients.has(recipient.forwardPath)) {
-          recipients.set(recipient.forwardPath, { ...recipient, parameters: action.parameters });
-        }
-        session.accept();
-        return;
+      case "mail": {
+        const { reversePath, parameters } = action;
+        transaction = new MailTransaction(ingress, facts, reversePath, parameters);
+        return void answer(transaction.mail());
       }
-      case "mail":
-        recipients.clear();
-        session.accept();
-        return;
+      case "rcpt":
+        return void answer(transaction!.rcpt(action.forwardPath, action.parameters));
       case "data":
-        message = new IncomingMessage(ingress, facts, action.envelope, [...recipients.values()]);
+        message = new IncomingMessage(ingress, facts, action.envelope, transaction!);
         session.accept();
         return;
       case "message": {
@@ -123,7 +116,7 @@ export function serveConnection(
         return;
       }
       case "reset":
-        recipients.clear();
+        transaction = undefined;
         void message?.discard();
         message = undefined;
         return;
@@ -150,6 +143,17 @@ export function serveConnection(
       case "proxied":
         return;
     }
+  }
+
+  /** Answers the session's question: at once, or when the reply is there. */
+  function answer(refusal: Reply | undefined | Promise<Reply | undefined>): void {
+    if (refusal instanceof Promise) {
+      void refusal.then((later) => {
+        answer(later);
+        pump();
+      }).catch(fail);
+    } else if (refusal === undefined) session.accept();
+    else session.refuse(refusal);
   }
 
   /** Reads only while the session can use it and the client takes what it is told. */

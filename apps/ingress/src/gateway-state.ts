@@ -1,8 +1,10 @@
 /** What all sessions of this ingress share: the snapshot in force, the spool, the log, our name. */
-import type { Admission } from "./admission.ts";
+import type { Resolver } from "@postern/dns";
 import type { Log } from "@postern/process";
-import type { Snapshot } from "@postern/routing";
+import type { RecipientFacts, Snapshot } from "@postern/routing";
 import type { Spool } from "@postern/store";
+import type { Admission } from "./admission.ts";
+import type { RecipientChecks } from "./recipient-checks.ts";
 
 /** Handed to every session; `snapshot` is replaced when the configuration changes. */
 export interface Ingress {
@@ -12,6 +14,10 @@ export interface Ingress {
   readonly now: () => Date;
   readonly admission: Admission;
   readonly newQueueId: () => string;
+  readonly resolver: Resolver;
+  readonly recipientChecks: RecipientChecks;
+  /** Finds the way back of rewritten senders (SRS); absent where no key is known. */
+  readonly reverseOf?: RecipientFacts["reverseOf"];
   /** The configuration in force; a session asks anew for each decision. */
   snapshot: Snapshot;
 }

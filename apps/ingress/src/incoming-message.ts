@@ -1,11 +1,20 @@
 /**
  * One message on its way from a session to the spool: our Received field goes in front, the header
- * is read in passing, the content goes on as it comes.
+ * is read in passing, the content goes on as it comes. When it is complete, policy decides with it
+ * about the recipients whose way depends on it.
  */
-import { HeaderReader, receivedField, transmissionProtocol } from "@postern/message";
+import {
+  decodeEncodedWords,
+  HeaderReader,
+  receivedField,
+  transmissionProtocol,
+} from "@postern/message";
+import type { ContentFacts } from "@postern/routing";
 import { type Envelope, type Reply, reply } from "@postern/smtp";
 import { type AcceptedRecipient, type IncomingContent, isUnavailable } from "@postern/store";
+import { AuthenticationCheck, withoutOurResults } from "./authentication-check.ts";
 import type { Ingress } from "./gateway-state.ts";
+import type { MailTransaction } from "./policy.ts";
 import { type SessionFacts, storedSession } from "./session-facts.ts";
 
 /** A message between the first byte of its content and the reply to the last. */
@@ -13,30 +22,38 @@ export class IncomingMessage {
   readonly id: string;
   readonly #ingress: Ingress;
   readonly #facts: SessionFacts;
-  readonly #recipients: readonly AcceptedRecipient[];
-  readonly #version: number;
+  readonly #transaction: MailTransaction;
   readonly #receivedAt: Date;
   readonly #header = new HeaderReader();
   readonly #content: IncomingContent;
+  readonly #authentication: AuthenticationCheck | undefined;
+  /** The header so far, while it must be whole before it is stored. */
+  #withheld: Uint8Array[] | undefined;
+  #bytes = 0;
   #failure: unknown;
 
   constructor(
     ingress: Ingress,
     facts: SessionFacts,
     envelope: Envelope,
-    recipients: readonly AcceptedRecipient[],
+    transaction: MailTransaction,
   ) {
     this.id = ingress.newQueueId();
     this.#ingress = ingress;
     this.#facts = facts;
-    this.#recipients = recipients;
-    this.#version = ingress.snapshot.version;
+    this.#transaction = transaction;
     this.#receivedAt = ingress.now();
     this.#content = ingress.spool.receive(this.id);
-    const [only] = recipients;
+    const { hostname, resolver } = ingress;
+    if (transaction.snapshot.rules.asksAuthentication) {
+      const { reversePath } = transaction;
+      this.#authentication = new AuthenticationCheck({ ...facts, reversePath, hostname, resolver });
+      this.#withheld = [];
+    }
+    const { onlyForwardPath } = transaction;
     this.#content.add(receivedField({
       from: { helo: facts.helo, address: facts.address },
-      by: ingress.hostname,
+      by: hostname,
       protocol: transmissionProtocol({
         dialect: facts.verb === "HELO" ? "SMTP" : "ESMTP",
         smtpUtf8: envelope.parameters.smtpUtf8 ?? false,
@@ -44,34 +61,56 @@ export class IncomingMessage {
         authenticated: facts.user !== undefined,
       }),
       id: this.id,
-      ...(recipients.length === 1 && only !== undefined ? { for: only.forwardPath } : {}),
+      ...(onlyForwardPath === undefined ? {} : { for: onlyForwardPath }),
+      ...(facts.tls === undefined ? {} : { tls: facts.tls }),
       date: this.#receivedAt,
     }));
   }
 
   /** Takes content. What the spool cannot take now is known at the end: the client gets 451 then. */
   add(bytes: Uint8Array): Promise<void> | undefined {
+    this.#bytes += bytes.length;
     if (this.#failure !== undefined) return undefined;
-    this.#header.push(bytes);
-    return this.#content.add(bytes)?.catch((error) => {
-      this.#failure = error ?? new Error("content was not stored");
-    });
+    const state = this.#header.push(bytes);
+    const checking = this.#authentication?.add(bytes);
+    let storing: Promise<void> | undefined;
+    if (this.#withheld === undefined) storing = this.#store(bytes);
+    else {
+      this.#withheld.push(bytes.slice());
+      if (state !== "header") storing = this.#storeWithheld();
+    }
+    return checking === undefined ? storing : Promise.all([checking, storing]).then(() => {});
   }
 
-  /** Makes the message durable; answers what the client is told. */
+  /** Decides, and makes the message durable; answers what the client is told. */
   async commit(envelope: Envelope): Promise<Reply> {
     const { log } = this.#ingress;
+    const transaction = this.#transaction;
     const { address } = this.#facts;
+    let recipients: readonly AcceptedRecipient[];
     try {
+      this.#header.end();
+      await this.#storeWithheld();
       if (this.#failure !== undefined) throw this.#failure;
+      const authentication = await this.#authentication?.end();
+      const settlement = await transaction.settle(
+        transaction.waitsForContent ? this.#contentFacts(authentication?.results) : undefined,
+      );
+      if (settlement.status === "refused") {
+        await this.discard();
+        return settlement.reply;
+      }
+      recipients = authentication === undefined
+        ? settlement.recipients
+        : settlement.recipients.map((one) => withField(one, authentication.field));
       await this.#content.commit({
         receivedAt: this.#receivedAt,
-        reversePath: envelope.reversePath,
+        reversePath: transaction.reversePath,
         parameters: envelope.parameters,
         session: storedSession(this.#facts),
         messageId: storable(this.#header.header.messageId),
-        configurationVersion: this.#version,
-        recipients: this.#recipients,
+        configurationVersion: transaction.snapshot.version,
+        recipients,
       });
     } catch (error) {
       log[isUnavailable(error) ? "warning" : "error"]("message not stored", {
@@ -84,8 +123,8 @@ export class IncomingMessage {
     log.info("message received", {
       id: this.id,
       client: address,
-      reversePath: envelope.reversePath,
-      recipients: this.#recipients.length,
+      reversePath: transaction.reversePath,
+      recipients: recipients.length,
       size: this.#content.size,
     });
     return reply(250, "2.0.0", `Ok: queued as ${this.id}`);
@@ -93,6 +132,7 @@ export class IncomingMessage {
 
   /** Gives the message up; what of it was stored already goes. */
   async discard(): Promise<void> {
+    this.#authentication?.abandon();
     try {
       await this.#content.discard();
     } catch (error) {
@@ -102,6 +142,41 @@ export class IncomingMessage {
       });
     }
   }
+
+  #store(bytes: Uint8Array): Promise<void> | undefined {
+    return this.#content.add(bytes)?.catch((error) => {
+      this.#failure = error ?? new Error("content was not stored");
+    });
+  }
+
+  /** The header is there: stored without results of authentication that others put in our name. */
+  #storeWithheld(): Promise<void> | undefined {
+    const withheld = this.#withheld;
+    if (withheld === undefined) return undefined;
+    this.#withheld = undefined;
+    return this.#store(withoutOurResults(withheld, this.#ingress.hostname));
+  }
+
+  #contentFacts(authentication: ContentFacts["authentication"]): ContentFacts {
+    return {
+      size: this.#bytes,
+      header: this.#header.header.fields.map(({ name, value }) => ({
+        name,
+        value: decodeEncodedWords(value),
+      })),
+      ...(authentication === undefined ? {} : { authentication }),
+    };
+  }
+}
+
+/** A copy that goes out with our field on top of what else is changed about it. */
+function withField(
+  recipient: AcceptedRecipient,
+  field: { readonly add: string; readonly value: string },
+): AcceptedRecipient {
+  const { treatment } = recipient;
+  const edits = [field, ...(treatment?.edits ?? [])];
+  return { ...recipient, treatment: { ...treatment, edits } };
 }
 
 /** A Message-ID fit for an index: at most 998 characters, none that Postgres cannot keep. */

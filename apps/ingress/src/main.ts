@@ -22,19 +22,23 @@
  *   POSTERN_LOG_FORMAT; everything else comes from the database while it runs.
  */
 import { hostname as machineName } from "node:os";
+import { createResolver, readHosts } from "@postern/dns";
 import { requireDatabaseUrl, runProcess, StartError } from "@postern/process";
 import { compile } from "@postern/routing";
 import {
   followConfiguration,
   HEARTBEAT_MILLISECONDS,
   keepRegistered,
+  KnownRecipients,
   newQueueId,
   openDatabase,
   openSpool,
 } from "@postern/store";
 import { Admission } from "./admission.ts";
+import { Callouts } from "./callouts.ts";
 import type { Ingress } from "./gateway-state.ts";
 import { type OpenListener, openListener } from "./listener.ts";
+import { RecipientChecks } from "./recipient-checks.ts";
 
 /** How often content is removed whose message never came. */
 const CLEAN_UP_MILLISECONDS = 3_600_000;
@@ -45,6 +49,18 @@ await runProcess("ingress", async ({ environment, log, onStop, ready }) => {
   });
   onStop(() => database.close());
 
+  const now = () => new Date();
+  const resolver = createResolver();
+  const recipientChecks = new RecipientChecks(
+    new KnownRecipients(database),
+    new Callouts({
+      hostname: environment.hostname,
+      resolver,
+      hosts: readHosts(),
+      now,
+      random: Math.random,
+    }),
+  );
   let ingress: Ingress | undefined;
   const spool = openSpool(database);
   const feed = await followConfiguration(database, {
@@ -59,8 +75,10 @@ await runProcess("ingress", async ({ environment, log, onStop, ready }) => {
           spool,
           log,
           admission: new Admission(),
-          now: () => new Date(),
+          now,
           newQueueId,
+          resolver,
+          recipientChecks,
           snapshot,
         };
       }

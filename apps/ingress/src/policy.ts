@@ -1,46 +1,255 @@
-/** What a session's recipients are answered: routing's decision, as a reply or as a way to go. */
-import { clientAt, decide, type Refusal, type Snapshot } from "@postern/routing";
-import { type ForwardPath, type Reply, reply } from "@postern/smtp";
-import type { AcceptedRecipient } from "@postern/store";
+/**
+ * What one transaction is answered: routing's decisions as replies, and as recipients to store.
+ * MAIL opens it, each RCPT is decided with what is known by then, and the content, when it is
+ * there, decides again about those whose way depends on it.
+ */
+import {
+  type ContentFacts,
+  decide,
+  type Decision,
+  identifyClient,
+  type RecipientFacts,
+  type Refusal,
+  refuseSender,
+  type SessionFacts as RoutingSession,
+  type Snapshot,
+} from "@postern/routing";
+import {
+  canonicalAddress,
+  type ForwardPath,
+  type MailParameters,
+  type RcptParameters,
+  type Reply,
+  reply,
+  type ReversePath,
+} from "@postern/smtp";
+import { type AcceptedRecipient, isUnavailable, REFUSED_RELAY } from "@postern/store";
+import type { Ingress } from "./gateway-state.ts";
+import type { SessionFacts } from "./session-facts.ts";
 
-/** A recipient that may come in with the way it will go, or the reply that refuses it. */
-export type Verdict =
-  | { readonly accepted: true; readonly recipient: Omit<AcceptedRecipient, "parameters"> }
-  | { readonly accepted: false; readonly reply: Reply };
-
-/** Decides for one forward-path of a session that comes from `address`. */
-export function judgeRecipient(
-  snapshot: Snapshot,
-  { address, hostname }: { readonly address: string; readonly hostname: string },
-  path: ForwardPath,
-): Verdict {
-  const known = new Map<string, boolean>();
-  const facts = {
-    session: { address, client: clientAt(snapshot, address), tls: false, helo: "" },
-    reversePath: "",
-    forwardPath: path.address,
-    time: new Date(),
-    hostname,
-    known,
-  };
-  let decision = decide(snapshot, facts);
-  if (decision.action === "ask") {
-    known.set(decision.question.address, true);
-    decision = decide(snapshot, facts);
-  }
-  if (decision.action === "ask") throw new Error("a question is asked again");
-  if (decision.action !== "deliver") {
-    return { accepted: false, reply: refusalReply(decision, path) };
-  }
-  const [copy] = decision.copies;
-  const { relay, nextHop, forwardPath } = copy!;
-  const { reasons } = decision;
-  return {
-    accepted: true,
-    recipient: { forwardPath, destination: { relay, nextHop }, decision: { relay, reasons } },
-  };
+/** A recipient that was accepted at RCPT. */
+interface Recipient {
+  readonly path: ForwardPath;
+  readonly parameters: RcptParameters;
+  /** How many were accepted before it. */
+  readonly accepted: RecipientFacts["accepted"];
+  readonly decision: Decision;
 }
 
-function refusalReply({ code, enhanced, text }: Refusal, path: ForwardPath): Reply {
-  return reply(code, enhanced as `5.${number}.${number}`, `<${path.address}>: ${text}`);
+/** What becomes of the message once its content is known. */
+export type Settlement =
+  | { readonly status: "refused"; readonly reply: Reply }
+  | { readonly status: "accepted"; readonly recipients: readonly AcceptedRecipient[] };
+
+/** One transaction. A change of the configuration takes effect at its next command. */
+export class MailTransaction {
+  readonly #ingress: Ingress;
+  readonly #facts: SessionFacts;
+  #snapshot: Snapshot;
+  #session: RoutingSession;
+  readonly #reversePath: ReversePath;
+  readonly #parameters: MailParameters;
+  readonly #time: Date;
+  readonly #known = new Map<string, boolean>();
+  readonly #recipients = new Map<string, Recipient>();
+  readonly #byDomain = new Map<string, number>();
+
+  constructor(
+    ingress: Ingress,
+    facts: SessionFacts,
+    reversePath: ReversePath,
+    parameters: MailParameters,
+  ) {
+    this.#ingress = ingress;
+    this.#facts = facts;
+    this.#snapshot = ingress.snapshot;
+    this.#session = routingSession(ingress.snapshot, facts);
+    this.#reversePath = reversePath;
+    this.#parameters = parameters;
+    this.#time = ingress.now();
+  }
+
+  /** The configuration that decided last, and decides about the content. */
+  get snapshot(): Snapshot {
+    return this.#snapshot;
+  }
+
+  /** The reverse-path as it is stored: without the source route it may have come with. */
+  get reversePath(): string {
+    return this.#reversePath.address;
+  }
+
+  /** The one forward-path of the message as it was given; undefined where there are several. */
+  get onlyForwardPath(): string | undefined {
+    const [only, ...others] = this.#recipients.values();
+    return others.length === 0 ? only?.path.address : undefined;
+  }
+
+  /** Whether the content is needed to decide about any recipient. */
+  get waitsForContent(): boolean {
+    return [...this.#recipients.values()].some(({ decision }) =>
+      decision.action === "deliver" && decision.provisional
+    );
+  }
+
+  /** Decides about MAIL: undefined accepts it. */
+  mail(): Reply | undefined {
+    const refusal = refuseSender(this.#snapshot, {
+      session: this.#session,
+      reversePath: canonicalAddress(this.#reversePath),
+      declaredSize: this.#parameters.size,
+    });
+    return refusal && refusalReply(refusal);
+  }
+
+  /** Decides about RCPT: undefined accepts it. At once, unless something must be looked up. */
+  rcpt(
+    path: ForwardPath,
+    parameters: RcptParameters,
+  ): Reply | undefined | Promise<Reply | undefined> {
+    this.#refresh();
+    const accepted = { total: this.#recipients.size, byDomain: this.#byDomain };
+    const facts = this.#factsOf(path, accepted);
+    const take = (decision: Decision): Reply | undefined => {
+      if (decision.action === "reject" || decision.action === "defer") {
+        return refusalReply(decision, path);
+      }
+      const key = `${path.sourceRoute.join(",")}:${canonicalAddress(path)}`;
+      // The same mailbox named twice gets one copy.
+      if (this.#recipients.has(key)) return undefined;
+      const byDomain = new Map(this.#byDomain);
+      this.#recipients.set(key, {
+        path,
+        parameters,
+        accepted: { total: accepted.total, byDomain },
+        decision,
+      });
+      const domain = path.kind === "mailbox" ? path.domain.ascii : "";
+      this.#byDomain.set(domain, (this.#byDomain.get(domain) ?? 0) + 1);
+      return undefined;
+    };
+    const decision = decide(this.#snapshot, facts);
+    if (decision.action !== "ask") return take(decision);
+    return this.#withAnswers(facts, decision).then(take).catch((error) => unavailable(error));
+  }
+
+  /**
+   * Decides with the content. All refused alike: so is the message. Any deferred: the message is
+   * to come again. Some refused for good: the others have it, and the refused ones bounce.
+   */
+  async settle(content: ContentFacts | undefined): Promise<Settlement> {
+    const decided: { readonly recipient: Recipient; readonly decision: Decision }[] = [];
+    for (const recipient of this.#recipients.values()) {
+      let { decision } = recipient;
+      if (content !== undefined && decision.action === "deliver" && decision.provisional) {
+        const facts = { ...this.#factsOf(recipient.path, recipient.accepted), content };
+        try {
+          decision = await this.#withAnswers(facts, decide(this.#snapshot, facts));
+        } catch (error) {
+          return { status: "refused", reply: unavailable(error) };
+        }
+      }
+      decided.push({ recipient, decision });
+    }
+    const deferred = decided.find(({ decision }) => decision.action === "defer");
+    const refused = decided.filter(({ decision }) => decision.action === "reject");
+    const refusal = (deferred ?? (refused.length === decided.length ? refused[0] : undefined))
+      ?.decision;
+    if (refusal?.action === "defer" || refusal?.action === "reject") {
+      return { status: "refused", reply: refusalReply(refusal) };
+    }
+    const copies = decided.flatMap(({ recipient, decision }) => stored(recipient, decision));
+    return { status: "accepted", recipients: distinct(copies) };
+  }
+
+  #refresh(): void {
+    const { snapshot } = this.#ingress;
+    if (snapshot === this.#snapshot) return;
+    this.#snapshot = snapshot;
+    this.#session = routingSession(snapshot, this.#facts);
+    this.#known.clear();
+  }
+
+  /** Answers questions until the decision has none. */
+  async #withAnswers(facts: RecipientFacts, first: Decision): Promise<Decision> {
+    let decision = first;
+    while (decision.action === "ask") {
+      const { question } = decision;
+      const answer = await this.#ingress.recipientChecks.ask(this.#snapshot, question);
+      this.#known.set(question.address, answer);
+      decision = decide(this.#snapshot, facts);
+    }
+    return decision;
+  }
+
+  #factsOf(path: ForwardPath, accepted: RecipientFacts["accepted"]): RecipientFacts {
+    return {
+      session: this.#session,
+      reversePath: canonicalAddress(this.#reversePath),
+      declaredSize: this.#parameters.size,
+      forwardPath: path.address,
+      sourceRoute: path.sourceRoute,
+      time: this.#time,
+      hostname: this.#ingress.hostname,
+      accepted,
+      known: this.#known,
+      reverseOf: this.#ingress.reverseOf,
+    };
+  }
+}
+
+/** The session as routing sees it. */
+export function routingSession(snapshot: Snapshot, facts: SessionFacts): RoutingSession {
+  const { address, helo, user } = facts;
+  const certificate = facts.tls?.peerFingerprint;
+  const client = identifyClient(snapshot, { address, certificate });
+  return { address, client, user, tls: facts.tls !== undefined, certificate, helo };
+}
+
+/** The rows of a recipient: its copies, or what it was refused with. */
+function stored({ path, parameters }: Recipient, decision: Decision): AcceptedRecipient[] {
+  const { rule, version, reasons } = decision;
+  if (decision.action === "reject") {
+    const { code, enhanced, text } = decision;
+    return [{
+      forwardPath: path.address,
+      parameters,
+      treatment: { refusal: `${code} ${enhanced} ${text}` },
+      destination: { relay: REFUSED_RELAY, nextHop: "" },
+      decision: { rule, version, reasons },
+    }];
+  }
+  if (decision.action !== "deliver") return [];
+  return decision.copies.map(({ forwardPath, relay, nextHop, treatment, hold, tags, added }) => ({
+    forwardPath,
+    // What a rule adds is no business of the sender's, nor is what becomes of it.
+    parameters: added ? { notify: "NEVER" } : parameters,
+    treatment,
+    destination: { relay, nextHop },
+    decision: { relay, rule, version, tags, reasons },
+    ...(hold === undefined ? {} : { hold }),
+  }));
+}
+
+/** Of copies that are alike in all that matters, the first: nobody gets a message twice. */
+function distinct(copies: readonly AcceptedRecipient[]): readonly AcceptedRecipient[] {
+  if (copies.length < 2) return copies;
+  const found = new Map<string, AcceptedRecipient>();
+  for (const copy of copies) {
+    const { forwardPath, destination: { relay, nextHop }, treatment, hold } = copy;
+    const key = JSON.stringify([forwardPath, relay, nextHop, treatment, hold]);
+    if (!found.has(key)) found.set(key, copy);
+  }
+  return [...found.values()];
+}
+
+function refusalReply({ code, enhanced, text }: Refusal, path?: ForwardPath): Reply {
+  const status = enhanced as `4.${number}.${number}` | `5.${number}.${number}`;
+  return reply(code, status, path === undefined ? text : `<${path.address}>: ${text}`);
+}
+
+/** What could not be looked up is asked again by the client. */
+function unavailable(error: unknown): Reply {
+  if (!isUnavailable(error)) throw error;
+  return reply(451, "4.3.0", "Recipients cannot be looked up: please try again later");
 }

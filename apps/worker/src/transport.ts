@@ -6,7 +6,7 @@
  */
 import type { Relay } from "@postern/config";
 import type { MailParameters } from "@postern/smtp";
-import type { ClaimedDelivery } from "@postern/store";
+import { type ClaimedDelivery, REFUSED_RELAY } from "@postern/store";
 import type { Delivering } from "./delivering.ts";
 import { deliverByHttp } from "./http-transport.ts";
 import { SmtpTransport } from "./smtp-transport.ts";
@@ -39,6 +39,14 @@ export class Transport {
     });
     if (isTooLate(delivery, this.#delivering.now())) {
       return all("never", "554 5.4.7 The time that the sender set for delivery has passed");
+    }
+    if (name === REFUSED_RELAY) {
+      const verdicts = delivery.recipients.map(({ ordinal, treatment }) => ({
+        ordinal,
+        status: "never" as const,
+        reply: treatment.refusal ?? "550 5.7.1 Refused by policy",
+      }));
+      return { verdicts, facts: { relay: name, seconds: 0 } };
     }
     switch (relay?.kind) {
       case "smtp":

@@ -208,8 +208,14 @@ function deliver(course: Course, target: Target, effect: Effect): Outcome {
     if ("refusal" in chosen) return chosen.refusal;
     const { nextHop } = chosen;
     // Archives get the message as it came: without edits, and whether it is held or not.
-    const { tags } = effect;
-    copies.push({ forwardPath: mailbox.text, relay: chosen.relay, nextHop, treatment: {}, tags });
+    copies.push({
+      forwardPath: mailbox.text,
+      relay: chosen.relay,
+      nextHop,
+      treatment: {},
+      tags: effect.tags,
+      added: true,
+    });
   }
   return { action: "deliver", provisional: isProvisional(course, target, effect), copies };
 }

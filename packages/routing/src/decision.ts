@@ -37,6 +37,8 @@ export interface Copy {
   /** Given: held for an administrator, for this reason. */
   readonly hold?: string;
   readonly tags: readonly string[];
+  /** A rule added it: its sender knows nothing of it. */
+  readonly added?: true;
 }
 
 /** What must be found out before it can be decided: whether a recipient exists. */

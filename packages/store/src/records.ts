@@ -25,7 +25,12 @@ export interface Treatment {
   /** Hosts of a source route still to be gone, the next one first (RFC 821 §3.6). */
   readonly sourceRoute?: readonly string[];
   readonly edits?: readonly HeaderEdit[];
+  /** It was refused after its message was accepted for others: it bounces with this reply. */
+  readonly refusal?: string;
 }
+
+/** The relay of recipients with a refusal. No relay of the configuration can have this name. */
+export const REFUSED_RELAY = "(refused)";
 
 /** A recipient of a message that is to be stored. */
 export interface AcceptedRecipient {

@@ -6,8 +6,21 @@
 import { Buffer } from "node:buffer";
 import { createServer, type Server, type Socket } from "node:net";
 
-/** Where in a session a script may step in. `message` is the reply to the final dot. */
-export type Step = "connect" | "mail" | "rcpt" | "data" | "message";
+/**
+ * Where in a session a script may step in. `content` comes before any content is read, with nothing
+ * to be answered; `message` is the reply to the final dot, `after` comes when that was sent.
+ */
+export type Step =
+  | "connect"
+  | "ehlo"
+  | "starttls"
+  | "mail"
+  | "rcpt"
+  | "data"
+  | "content"
+  | "message"
+  | "after"
+  | "quit";
 
 /** A transaction as far as it has come. */
 export interface Transaction {
@@ -16,11 +29,28 @@ export interface Transaction {
   readonly recipients: readonly string[];
 }
 
-/** A whole reply line, `"cut"` to break the connection, undefined to go on as usual. */
-export type Answer = string | "cut" | undefined;
+/** What a peer must not do. */
+export interface Mischief {
+  /** Sent as it stands, before anything else. */
+  readonly raw?: string;
+  /** Milliseconds between each byte of `raw`. */
+  readonly drip?: number;
+  /**
+   * Then: break the connection, end it in good order, neither read nor write any more, or go on
+   * (undefined) as if the step had been answered.
+   */
+  readonly then?: "cut" | "end" | "stall";
+}
 
-/** Decides what is answered at each step. */
-export type Script = (step: Step, transaction: Transaction) => Answer | Promise<Answer>;
+/** A whole reply line, `"cut"` to break the connection, mischief, undefined to go on as usual. */
+export type Answer = string | "cut" | Mischief | undefined;
+
+/** Decides what is answered at each step; sessions are counted from 0. */
+export type Script = (
+  step: Step,
+  transaction: Transaction,
+  session: number,
+) => Answer | Promise<Answer>;
 
 /** A message that the next hop has seen whole. */
 export interface TakenMessage extends Transaction {
@@ -35,14 +65,16 @@ export interface TakenMessage extends Transaction {
 /** Bytes of a socket, read by line and by content. */
 class Input {
   readonly #socket: Socket;
-  #bytes: Buffer = Buffer.alloc(0);
+  /** What was not read yet lies in `#store`, which grows in powers of two. */
+  #store: Buffer = Buffer.alloc(8192);
+  #bytes: Buffer = this.#store.subarray(0, 0);
   #ended = false;
   #wake: (() => void) | undefined;
 
   constructor(socket: Socket) {
     this.#socket = socket;
     socket.on("data", (chunk: Buffer) => {
-      this.#bytes = Buffer.concat([this.#bytes, chunk]);
+      this.#append(chunk);
       this.#wake?.();
     });
     const end = () => {
@@ -54,12 +86,28 @@ class Input {
     socket.on("error", end);
   }
 
+  #append(chunk: Buffer): void {
+    const begin = this.#bytes.byteOffset - this.#store.byteOffset;
+    const end = begin + this.#bytes.length;
+    if (end + chunk.length <= this.#store.length) {
+      chunk.copy(this.#store, end);
+      this.#bytes = this.#store.subarray(begin, end + chunk.length);
+      return;
+    }
+    const length = this.#bytes.length + chunk.length;
+    const store = Buffer.alloc(2 ** Math.ceil(Math.log2(2 * length + 8192)));
+    this.#bytes.copy(store);
+    chunk.copy(store, this.#bytes.length);
+    this.#store = store;
+    this.#bytes = store.subarray(0, length);
+  }
+
   /** All up to a mark, the mark left out; undefined at the end of the input. */
   async until(mark: string): Promise<Buffer | undefined> {
     for (let from = 0;;) {
       const at = this.#bytes.indexOf(mark, from, "latin1");
       if (at >= 0) {
-        const found = this.#bytes.subarray(0, at);
+        const found = Buffer.from(this.#bytes.subarray(0, at));
         this.#bytes = this.#bytes.subarray(at + mark.length);
         return found;
       }
@@ -72,12 +120,34 @@ class Input {
   /** Content up to the final dot, unstuffed. */
   async content(): Promise<Buffer | undefined> {
     // The CRLF that ends the DATA command counts as the one before the dot.
-    this.#bytes = Buffer.concat([Buffer.from("\r\n"), this.#bytes]);
+    const early = Buffer.from(this.#bytes);
+    this.#bytes = this.#bytes.subarray(0, 0);
+    this.#append(Buffer.concat([Buffer.from("\r\n"), early]));
     const stuffed = await this.until("\r\n.\r\n");
     if (stuffed === undefined) return undefined;
     const text = `${stuffed.toString("latin1")}\r\n`;
     return Buffer.from(text.replaceAll("\r\n.", "\r\n").slice(2), "latin1");
   }
+}
+
+/** Does the mischief; says whether what was sent would be a positive reply. */
+async function misbehave(socket: Socket, { raw = "", drip, then }: Mischief): Promise<boolean> {
+  for (const part of drip === undefined ? [raw] : raw) {
+    if (socket.destroyed) return false;
+    socket.write(part, "latin1");
+    if (drip !== undefined) await new Promise((wake) => setTimeout(wake, drip));
+  }
+  if (then === "cut") {
+    // What was written must still leave: a reset could overtake it.
+    if (raw === "") socket.destroy();
+    else socket.destroySoon();
+  }
+  if (then === "end") socket.end();
+  if (then === "stall") {
+    socket.pause();
+    await new Promise((closed) => socket.once("close", closed));
+  }
+  return /^[23]/.test(raw) && !socket.destroyed;
 }
 
 /** A scripted SMTP server on 127.0.0.1. */
@@ -142,25 +212,32 @@ export class NextHop {
 
     /** Answers by the script or else as given; says whether the answer was positive. */
     const answer = async (step: Step, usual: string, asked = recipients): Promise<boolean> => {
-      const told = await this.script(step, { reversePath: reversePath ?? "", recipients: asked });
+      const transaction = { reversePath: reversePath ?? "", recipients: asked };
+      const told = await this.script(step, transaction, session);
       if (told === "cut") socket.destroy();
+      if (typeof told === "object") return await misbehave(socket, told);
       const reply = told ?? usual;
       if (socket.destroyed) return false;
-      socket.write(`${reply}\r\n`);
+      if (reply !== "") socket.write(`${reply}\r\n`);
       return /^[23]/.test(reply);
     };
 
     if (!await answer("connect", "220 next-hop.test ESMTP")) return void socket.end();
     for (;;) {
+      if (socket.destroyed) return;
       const line = (await input.until("\r\n"))?.toString("latin1");
       if (line === undefined) return void socket.destroy();
       const path = /^[A-Z ]+:<([^>]*)>/i.exec(line)?.[1] ?? "";
       switch (line.slice(0, 4).toUpperCase()) {
         case "EHLO":
-          socket.write(
+          await answer(
+            "ehlo",
             "250-next-hop.test\r\n250-PIPELINING\r\n250-8BITMIME\r\n" +
-              "250-SIZE 50000000\r\n250 ENHANCEDSTATUSCODES\r\n",
+              "250-SIZE 50000000\r\n250 ENHANCEDSTATUSCODES",
           );
+          break;
+        case "STAR":
+          await answer("starttls", "454 4.7.0 No TLS here");
           break;
         case "MAIL":
           reversePath = path;
@@ -181,6 +258,8 @@ export class NextHop {
             break;
           }
           if (!await answer("data", "354 Go on")) break;
+          await answer("content", "");
+          if (socket.destroyed) return;
           const content = await input.content();
           if (content === undefined) return void socket.destroy();
           const message = {
@@ -196,6 +275,7 @@ export class NextHop {
           }
           reversePath = undefined;
           recipients = [];
+          await answer("after", "");
           break;
         }
         case "RSET":
@@ -208,7 +288,8 @@ export class NextHop {
           socket.write("250 2.0.0 Ok\r\n");
           break;
         case "QUIT":
-          socket.end("221 2.0.0 Bye\r\n");
+          await answer("quit", "221 2.0.0 Bye");
+          if (!socket.destroyed) socket.end();
           return;
         default:
           socket.write("500 5.5.2 What?\r\n");

@@ -113,7 +113,7 @@ const cases: readonly Case[] = [
   { name: "rcpt: 450", step: "rcpt", does: "450 4.2.0 Not now", first: said("deferred", "450 4.2.0 Not now") },
   { name: "rcpt: 550", step: "rcpt", does: "550 5.1.1 Nobody", first: said("bounced", "550 5.1.1 Nobody"), end: "bounced", copies: 0 },
   { name: "rcpt: 450 for one of two", step: "rcpt", does: forB("450 4.2.0 Not now"), first: taken, firstOfB: said("deferred", "450 4.2.0 Not now"), copies: 2 },
-  { name: "rcpt: 452 for one of two", step: "rcpt", does: forB("452 4.5.3 Too many"), first: taken, firstOfB: said("deferred", "452 4.5.3 Too many"), copies: 2 },
+  { name: "rcpt: 452 for one of two", step: "rcpt", does: forB("452 4.5.3 Too many"), first: taken, firstOfB: taken, copies: 2 },
   { name: "rcpt: 550 for one of two", step: "rcpt", does: forB("550 5.1.1 Nobody"), first: taken, firstOfB: said("bounced", "550 5.1.1 Nobody"), endOfB: "bounced" },
   { name: "rcpt: cut at one of two", step: "rcpt", does: forB("cut"), first: ["deferred", /Connection lost \(in reply to RCPT\)$/] },
   { name: "data: 450", step: "data", does: "450 4.2.0 Not now", first: said("deferred", "450 4.2.0 Not now") },

@@ -54,6 +54,7 @@ export class IncomingMessage {
     this.#content.add(receivedField({
       from: { helo: facts.helo, address: facts.address },
       by: hostname,
+      ...(facts.tls === undefined ? {} : { tls: facts.tls }),
       protocol: transmissionProtocol({
         dialect: facts.verb === "HELO" ? "SMTP" : "ESMTP",
         smtpUtf8: envelope.parameters.smtpUtf8 ?? false,

@@ -1,7 +1,7 @@
 /** What all processes of Postern share: their environment, their log, their start and their end. */
 export { readEnvironment } from "./environment.ts";
 export type { Environment, EnvironmentResult, Machine, SmtpListener } from "./environment.ts";
-export { adminToken, existingSecretKey, secretKey } from "./kept-secrets.ts";
+export { adminToken, existingSecretKey, kept, secretKey } from "./kept-secrets.ts";
 export type { AdminToken } from "./kept-secrets.ts";
 export type { Log } from "./log.ts";
 export { requireDatabaseUrl, runProcess, StartError } from "./run.ts";

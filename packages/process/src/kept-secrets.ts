@@ -68,17 +68,20 @@ function bytesOf(text: string, file: string): Uint8Array<ArrayBuffer> {
   );
 }
 
-/** The text of a file in the data dir, made when there is none. */
-async function kept(
+/**
+ * The text of a file in the data dir that only its owner can read, made when there is none: by one
+ * of those who start at once. Throws StartError when the file cannot be used.
+ */
+export async function kept(
   dataDir: string,
   name: string,
-  make: () => string,
+  make: () => string | Promise<string>,
 ): Promise<{ readonly text: string; readonly file: string; readonly created: boolean }> {
   const file = join(dataDir, name);
   try {
     const found = await read(file);
     if (found !== undefined) return { text: found, file, created: false };
-    const text = make();
+    const text = await make();
     await Deno.mkdir(dataDir, { recursive: true, mode: 0o700 });
     const draft = `${file}.${crypto.randomUUID()}`;
     await writeDurably(draft, `${text}\n`);

@@ -38,6 +38,7 @@ import { Claimer } from "./claimer.ts";
 import { HostMemory } from "./host-memory.ts";
 import { Recorder } from "./recorder.ts";
 import { secretsUnder } from "./secrets.ts";
+import { startUpkeep } from "./upkeep.ts";
 
 await runProcess("worker", async ({ environment, log, onStop, ready }) => {
   const database = openDatabase(requireDatabaseUrl(environment), {
@@ -92,6 +93,8 @@ await runProcess("worker", async ({ environment, log, onStop, ready }) => {
     tokens: new AccessTokens({ now, openSecret }),
     signSender,
   }, registration);
+  const upkeep = startUpkeep(database, { retention: () => snapshot!.settings.retention, log });
+  onStop(() => upkeep.stop());
   const work = await queue.onWork(claimer.wake);
   const running = claimer.run();
   onStop(async () => {

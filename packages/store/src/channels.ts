@@ -8,3 +8,6 @@ export const QUEUE_CHANNEL = "postern_queue";
 
 /** The advisory lock under which the configuration changes. */
 export const CONFIGURATION_LOCK = 7_025_002;
+
+/** The advisory lock of the one process that looks after partitions and retention. */
+export const UPKEEP_LOCK = 7_025_003;

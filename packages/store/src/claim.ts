@@ -124,7 +124,9 @@ export async function read(
   sql: Sql,
   marked: readonly Pick<Marked, "messageId" | "destination">[],
 ): Promise<Map<string, Omit<ClaimedDelivery, "attempts" | "destination">>> {
-  const ids = [...new Set(marked.map(({ messageId }) => messageId))];
+  // Bounds spare the statement the partitions that hold none of these.
+  const ids = marked.map(({ messageId }) => messageId).sort();
+  const [first, last] = [ids[0] ?? null, ids.at(-1) ?? null];
   const keys = marked.map(({ messageId, destination }) => ({ m: messageId, d: destination }));
   const rows = await sql`
     select m.id, k.d, m.received_at, coalesce(m.released_at, m.received_at) + (
@@ -134,16 +136,21 @@ export async function read(
       ) as lifetime_from, m.reverse_path, m.parameters, m.size, m.configuration_version, c.bytes,
       r.recipients
     from json_to_recordset(${JSON.stringify(keys)}::text::json) as k (m uuid, d bigint)
-    join messages m on m.id = k.m and m.id = any (${ids}::uuid[])
-    left join contents c on c.message_id = m.id and c.ordinal = 0 and m.size < ${INLINE_BYTES}
-      and c.message_id = any (${ids}::uuid[])
+    -- One by one, by their keys: a limit keeps the planner from reading whole partitions.
+    cross join lateral (
+      select * from messages where id = k.m and id between ${first} and ${last} limit 1
+    ) m
+    left join lateral (
+      select bytes from contents
+      where message_id = k.m and message_id between ${first} and ${last} and ordinal = 0 limit 1
+    ) c on m.size < ${INLINE_BYTES}
     cross join lateral (
       select coalesce(json_agg(json_build_object('ordinal', ordinal, 'forwardPath', forward_path,
         'parameters', parameters, 'treatment', treatment, 'delayReported',
         delay_reported_at is not null, 'lastReply', last_reply) order by ordinal), '[]') as recipients
       from recipients
-      where message_id = m.id and message_id = any (${ids}::uuid[]) and destination_id = k.d
-        and state in ('queued', 'deferred')
+      where message_id = k.m and message_id between ${first} and ${last}
+        and destination_id = k.d and state in ('queued', 'deferred')
     ) r`;
   return new Map(rows.map((row) => {
     const size = Number(row.size);

@@ -14,5 +14,6 @@ export * from "./recipient-list-versions.ts";
 export * from "./recipient-lists.ts";
 export * from "./known-recipients.ts";
 export * from "./records.ts";
+export { keepUp, type Upkeep } from "./retention.ts";
 export * from "./sandbox.ts";
 export * from "./spool.ts";

@@ -31,7 +31,8 @@ export async function enter(
   destinations: DestinationIds,
   reached: readonly number[],
 ): Promise<Entered> {
-  const ids = [...new Set(outcomes.map(({ messageId }) => messageId))];
+  const ids = outcomes.map(({ messageId }) => messageId).sort();
+  const [first, last] = [ids[0] ?? null, ids.at(-1) ?? null];
   const reports = outcomes.flatMap((outcome) =>
     outcome.report ? [{ outcome, ...outcome.report }] : []
   );
@@ -73,7 +74,8 @@ export async function enter(
         as x (message uuid, destination bigint, n int, state text, reply text, delayed boolean,
           at timestamptz)
       join owned on owned.message_id = x.message and owned.destination_id = x.destination
-      where r.message_id = x.message and r.ordinal = x.n and r.message_id = any (${ids}::uuid[])
+      where r.message_id = x.message and r.ordinal = x.n
+        and r.message_id between ${first} and ${last}
     ), report as (
       select x.report, x.bytes
       from json_to_recordset(${JSON.stringify(causes)}::text::json)

@@ -12,12 +12,15 @@ import type { Database } from "./connection.ts";
 import { isUnavailable } from "./connection.ts";
 import { DestinationIds } from "./destination-ids.ts";
 import { messageRows } from "./message-rows.ts";
+import { firstIdAt } from "./partitions.ts";
 import { PIECE_BYTES } from "./pieces.ts";
 import type { AcceptedMessage } from "./records.ts";
 
 /** A batch takes no further message once it has so many bytes of content or so many recipients. */
 const BATCH_BYTES = 8 * 1024 * 1024;
 const BATCH_RECIPIENTS = 5_000;
+
+const DAY = 24 * 3_600_000;
 
 /** Batches under way at once: while one waits for the disk the next is being put together. */
 const BATCHES_AT_ONCE = 2;
@@ -178,11 +181,13 @@ export function openSpool({ sql }: Database): Spool {
     },
 
     async removeOrphans() {
-      // Ids sort by time: what is older than a day and has no message will never have one.
+      // Ids sort by time: what is older than a day and has no message will never have one. What is
+      // older still goes with its partition.
       const rows = await sql`
         delete from contents c
         where c.ordinal >= 0
-          and c.message_id < ${idBefore(Date.now() - 24 * 3_600_000)}
+          and c.message_id between ${firstIdAt(Date.now() - 2 * DAY)}
+            and ${firstIdAt(Date.now() - DAY)}
           and not exists (select 1 from messages m where m.id = c.message_id)
         returning 1`;
       return rows.length;
@@ -225,10 +230,4 @@ function join(parts: readonly Uint8Array[], total: number): Uint8Array {
     at += part.length;
   }
   return bytes;
-}
-
-/** The smallest UUID of version 7 of a time in milliseconds. */
-function idBefore(milliseconds: number): string {
-  const hex = Math.max(0, milliseconds).toString(16).padStart(12, "0");
-  return `${hex.slice(0, 8)}-${hex.slice(8)}-7000-8000-000000000000`;
 }

@@ -12,6 +12,7 @@ import {
   index,
   integer,
   jsonb,
+  pgSequence,
   pgTable,
   primaryKey,
   real,
@@ -104,6 +105,7 @@ export const recipients = pgTable("recipients", {
 }, (table) => [
   primaryKey({ columns: [table.messageId, table.ordinal] }),
   index("recipients_forward_path").on(sql`lower(${table.forwardPath})`, table.messageId),
+  index("recipients_held").on(table.messageId).where(sql`${table.state} = 'held'`),
 ]);
 
 /** The queue: what is still to be done, per message and destination. */
@@ -123,11 +125,14 @@ export const deliveries = pgTable("deliveries", {
     .where(sql`${table.workerId} is not null`),
 ]);
 
+/** Numbers events in the order in which they were written. */
+export const eventNumbers = pgSequence("event_numbers");
+
 /** What happened to a message after it was received. */
 export const events = pgTable("events", {
-  id: bigint({ mode: "number" }).primaryKey().generatedAlwaysAsIdentity(),
+  id: bigint({ mode: "number" }).notNull().default(sql`nextval('event_numbers')`),
   messageId: uuid("message_id").notNull(),
   at: timestamp({ withTimezone: true }).notNull(),
   kind: text().notNull(),
   detail: jsonb().notNull(),
-}, (table) => [index("events_message_id").on(table.messageId)]);
+}, (table) => [primaryKey({ columns: [table.messageId, table.id] })]);

@@ -1,0 +1,127 @@
+/**
+ * Partitions of the tables that hold messages: one for each day, by the time in the message's id.
+ *
+ * They are made ahead. Where one is missing all the same, rows go to the default partition and are
+ * moved when theirs is made. No partition has anything of a message whose day it is not.
+ */
+import type { Sql, TransactionSql } from "postgres";
+
+/** The partitioned tables, each with the column that holds the message's id. */
+export const PARTITIONED = {
+  messages: "id",
+  contents: "message_id",
+  recipients: "message_id",
+  events: "message_id",
+} as const;
+
+/** @see PARTITIONED */
+export type Partitioned = keyof typeof PARTITIONED;
+
+/** Rows of these are updated once in a while: room for it in their own page. */
+const FILL: Partial<Record<Partitioned, string>> = { recipients: "with (fillfactor = 85)" };
+
+/** Partitions are there for today and so many days more. */
+const DAYS_AHEAD = 3;
+
+const DAY = 24 * 3_600_000;
+
+/** Give up waiting for a lock soon: everybody else waits behind us. Tried again at the next upkeep. */
+export const LOCK_TIMEOUT = "300ms";
+
+/** A partition of one day. */
+export interface DayPartition {
+  readonly table: Partitioned;
+  /** Midnight (UTC) at which the day begins and ends, in milliseconds. */
+  readonly from: number;
+  readonly to: number;
+}
+
+/** The smallest id of a message received at a time in milliseconds. */
+export function firstIdAt(milliseconds: number): string {
+  const hex = Math.max(0, milliseconds).toString(16).padStart(12, "0");
+  return `${hex.slice(0, 8)}-${hex.slice(8)}-0000-0000-000000000000`;
+}
+
+/** `messages_20261124` */
+export function partitionName({ table, from }: DayPartition): string {
+  return `${table}_${new Date(from).toISOString().slice(0, 10).replaceAll("-", "")}`;
+}
+
+/** The partitions there are, oldest first. */
+export async function partitions(sql: Sql | TransactionSql): Promise<DayPartition[]> {
+  const rows = await sql`
+    select parent.relname as parent, child.relname as child
+    from pg_inherits
+    join pg_class parent on parent.oid = inhparent
+    join pg_class child on child.oid = inhrelid
+    where parent.relname = any (${Object.keys(PARTITIONED)})
+      and parent.relnamespace = 'public'::regnamespace and parent.relkind = 'p'
+    order by child.relname`;
+  return rows.flatMap((row) => {
+    const [, year, month, day] = /_(\d{4})(\d\d)(\d\d)$/.exec(row.child) ?? [];
+    if (year === undefined) return [];
+    const from = Date.parse(`${year}-${month}-${day}T00:00:00Z`);
+    return [{ table: row.parent as Partitioned, from, to: from + DAY }];
+  });
+}
+
+/** Makes the partitions that are missing from today on; answers how many. */
+export async function makePartitions(sql: Sql, now: number): Promise<number> {
+  const there = new Set((await partitions(sql)).map(partitionName));
+  const today = Math.floor(now / DAY) * DAY;
+  let made = 0;
+  for (let day = 0; day <= DAYS_AHEAD; day += 1) {
+    const from = today + day * DAY;
+    for (const table of Object.keys(PARTITIONED) as Partitioned[]) {
+      const partition = { table, from, to: from + DAY };
+      if (there.has(partitionName(partition))) continue;
+      await make(sql, partition);
+      made += 1;
+    }
+  }
+  return made;
+}
+
+/**
+ * Makes one beside its table and attaches it when it is whole: mail goes on meanwhile. Only what has
+ * gone to the default partition keeps its writers waiting, while it is moved.
+ */
+async function make(sql: Sql, partition: DayPartition): Promise<void> {
+  const { table, from, to } = partition;
+  const name = partitionName(partition);
+  const range = `>= '${firstIdAt(from)}' and ${PARTITIONED[table]} < '${firstIdAt(to)}'`;
+  await sql.begin(async (transaction) => {
+    await transaction.unsafe(`set local lock_timeout = '${LOCK_TIMEOUT}'`);
+    await transaction.unsafe(
+      `create table ${name} (like ${table} including all) ${FILL[table] ?? ""}`,
+    );
+    await transaction.unsafe(`lock table ${table}_default in access exclusive mode`);
+    await transaction.unsafe(`
+      with moved as (
+        delete from ${table}_default where ${PARTITIONED[table]} ${range} returning *
+      )
+      insert into ${name} select * from moved`);
+    await transaction.unsafe(`
+      alter table ${table} attach partition ${name}
+      for values from ('${firstIdAt(from)}') to ('${firstIdAt(to)}')`);
+  });
+}
+
+/**
+ * Drops a partition, which must be locked against writers. The rows that a condition names are moved
+ * on: without their partition the default one takes them.
+ */
+export async function dropPartition(
+  transaction: TransactionSql,
+  partition: DayPartition,
+  keep: string,
+): Promise<void> {
+  const { table } = partition;
+  const name = partitionName(partition);
+  await transaction.unsafe(`
+    create temporary table kept on commit drop as select * from ${name} where ${keep}`);
+  await transaction.unsafe(`alter table ${table} detach partition ${name}`);
+  await transaction.unsafe(`drop table ${name}`);
+  await transaction.unsafe(`insert into ${table} select * from kept`);
+  await transaction.unsafe(`drop table kept`);
+}

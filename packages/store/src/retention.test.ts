@@ -1,0 +1,128 @@
+import { v7 } from "uuid";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { createTestDatabase, type TestDatabase } from "../../../tests/database.ts";
+import { type Database, keepUp, openDatabase, openMessages, openQueue } from "./index.ts";
+import { accept, outcomeOf, register, to } from "./testing/mail.ts";
+
+const DAY = 24 * 3_600_000;
+const retention = { content: 7 * 24 * 3600, messages: 30 * 24 * 3600 };
+
+let created: TestDatabase;
+let database: Database;
+
+beforeEach(async () => {
+  created = await createTestDatabase();
+  database = openDatabase(created.url, { applicationName: "retention test" });
+});
+
+afterEach(async () => {
+  await database.close();
+  await created.drop();
+});
+
+/** A message received at that time, with its outcome at another. */
+async function received(
+  at: number,
+  end?: { readonly at: number; readonly state: "delivered" | "held" },
+): Promise<string> {
+  const id = v7({ msecs: at });
+  await accept(database, [to(`${id}@kept.test`)], { id, receivedAt: new Date(at) });
+  if (end === undefined) return id;
+  const worker = await register(database);
+  const queue = openQueue(database);
+  const claimed = await queue.claim({ workerId: worker, limit: 1000 });
+  const mine = claimed.find(({ messageId }) => messageId === id)!;
+  await queue.release(worker, claimed.filter((one) => one !== mine));
+  await queue.record(worker, [outcomeOf(mine, {
+    at: new Date(end.at),
+    recipients: [{ ordinal: 0, state: end.state, reply: "250 2.0.0 Ok" }],
+  })]);
+  return id;
+}
+
+async function has(id: string): Promise<{ message: boolean; content: boolean }> {
+  const [row] = await database.sql`
+    select exists (select 1 from messages where id = ${id}) as message,
+      exists (select 1 from contents where message_id = ${id}) as content`;
+  return { message: row!.message, content: row!.content };
+}
+
+async function partitionOf(table: string, id: string): Promise<string> {
+  const key = table === "messages" ? "id" : "message_id";
+  const [row] = await database.sql.unsafe(
+    `select tableoid::regclass::text as name from ${table} where ${key} = '${id}'`,
+  );
+  return row?.name;
+}
+
+describe("partitions", () => {
+  test("are made ahead, once, by one process at a time", async () => {
+    const now = Date.parse("2026-03-01T12:00:00Z");
+    const [one, other] = await Promise.all([
+      keepUp(database, retention, now),
+      keepUp(database, retention, now),
+    ]);
+    expect([one?.made ?? 0, other?.made ?? 0].sort()).toEqual([0, 16]);
+    expect(await keepUp(database, retention, now)).toMatchObject({ made: 0 });
+    expect(await keepUp(database, retention, now + DAY)).toMatchObject({ made: 4 });
+    const id = await received(Date.parse("2026-03-04T23:59:59.999Z"));
+    expect(await partitionOf("messages", id)).toBe("messages_20260304");
+    expect(await partitionOf("recipients", id)).toBe("recipients_20260304");
+  });
+
+  test("mail without a partition is taken, and moved when there is one", async () => {
+    const now = Date.now();
+    const id = await received(now);
+    expect(await partitionOf("contents", id)).toBe("contents_default");
+    await keepUp(database, retention, now);
+    expect(await partitionOf("contents", id)).toMatch(/^contents_\d{8}$/);
+    const worker = await register(database);
+    const claimed = await openQueue(database).claim({ workerId: worker, limit: 10 });
+    expect(claimed.map(({ messageId }) => messageId)).toEqual([id]);
+    expect(claimed[0]?.content).toEqual(new Uint8Array([65]));
+  });
+});
+
+test("content goes first, messages later, by whole partitions; what lives on is moved", async () => {
+  const now = Date.now();
+  const then = now - 10 * DAY;
+  await keepUp(database, retention, then);
+  const ended = await received(then, { at: then + 1000, state: "delivered" });
+  const lately = await received(then, { at: now - DAY, state: "delivered" });
+  const held = await received(then, { at: then, state: "held" });
+  const queued = await received(then);
+  const fresh = await received(now, { at: now, state: "delivered" });
+
+  const first = await keepUp(database, retention, now);
+  expect(first?.dropped).toContain(
+    `contents_${new Date(then).toISOString().slice(0, 10).replaceAll("-", "")}`,
+  );
+  expect(first?.dropped.every((name) => name.startsWith("contents_"))).toBe(true);
+  expect(await has(ended)).toEqual({ message: true, content: false });
+  for (const id of [lately, held, queued, fresh]) {
+    expect(await has(id)).toEqual({ message: true, content: true });
+  }
+
+  const second = await keepUp(database, retention, now + 7 * DAY);
+  expect(second?.removed).toBe(1);
+  expect(await has(lately)).toEqual({ message: true, content: false });
+
+  await keepUp(database, retention, now + 35 * DAY);
+  expect(await has(ended)).toEqual({ message: false, content: false });
+  expect(await has(lately)).toEqual({ message: false, content: false });
+  expect(await openMessages(database).get(ended)).toBeUndefined();
+  const orphans = await database.sql`
+    select 1 from events where message_id in ${database.sql([ended, lately])}
+    union all select 1 from recipients where message_id in ${database.sql([ended, lately])}`;
+  expect(orphans.length).toBe(0);
+
+  // What is held and what is queued is all there, events included, and can be delivered.
+  expect(await has(held)).toEqual({ message: true, content: true });
+  expect((await openMessages(database).get(held))?.events.map(({ kind }) => kind))
+    .toEqual(["received", "routed", "attempted", "held"]);
+  const worker = await register(database);
+  const claimed = await openQueue(database).claim({ workerId: worker, limit: 10 });
+  expect(claimed.map(({ messageId, content }) => [messageId, content])).toEqual([
+    [queued, new Uint8Array([65])],
+  ]);
+});

@@ -2,7 +2,7 @@
 import type { Resolver } from "@postern/dns";
 import type { Log } from "@postern/process";
 import type { RecipientFacts, Snapshot } from "@postern/routing";
-import type { Spool } from "@postern/store";
+import type { Destination, Spool } from "@postern/store";
 import type { Admission } from "./admission.ts";
 import type { RecipientChecks } from "./recipient-checks.ts";
 
@@ -13,6 +13,8 @@ export interface Ingress {
   readonly log: Log;
   readonly now: () => Date;
   readonly admission: Admission;
+  /** Makes due what waits at a destination; answers how many deliveries. */
+  readonly flush: (destination: Destination) => Promise<number | undefined>;
   readonly newQueueId: () => string;
   readonly resolver: Resolver;
   readonly recipientChecks: RecipientChecks;

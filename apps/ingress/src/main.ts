@@ -26,6 +26,7 @@ import { createResolver, readHosts } from "@postern/dns";
 import { requireDatabaseUrl, runProcess, StartError } from "@postern/process";
 import { compile } from "@postern/routing";
 import {
+  flushDestination,
   followConfiguration,
   HEARTBEAT_MILLISECONDS,
   keepRegistered,
@@ -76,6 +77,7 @@ await runProcess("ingress", async ({ environment, log, onStop, ready }) => {
           log,
           admission: new Admission(),
           now,
+          flush: (destination) => flushDestination(database, destination),
           newQueueId,
           resolver,
           recipientChecks,

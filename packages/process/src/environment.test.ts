@@ -24,6 +24,19 @@ describe("environment", () => {
     });
   });
 
+  test("listeners behind proxies", () => {
+    const result = read({
+      POSTERN_SMTP_LISTEN: "smtp://[::]:25?proxy=10.0.0.0/8,192.0.2.1,2001:db8::/32,::1",
+    });
+    expect(result.ok && result.environment.smtpListen).toEqual([{
+      kind: "smtp",
+      host: "::",
+      port: 25,
+      proxies: ["10.0.0.0/8", "192.0.2.1/32", "2001:db8::/32", "::1/128"],
+      url: "smtp://[::]:25",
+    }]);
+  });
+
   test("a terminal gets the pretty log", () => {
     const result = readEnvironment({}, { ...machine, terminal: true });
     expect(result.ok && result.environment.logFormat).toBe("pretty");
@@ -85,6 +98,12 @@ describe("environment", () => {
     ["POSTERN_SMTP_LISTEN", "smtp://::1:25", '"smtp://::1:25", expected'],
     ["POSTERN_SMTP_LISTEN", "smtp://[1.2.3.4]:25", '"smtp://[1.2.3.4]:25", expected'],
     ["POSTERN_SMTP_LISTEN", "smtp://h:65536", '"smtp://h:65536", expected'],
+    ["POSTERN_SMTP_LISTEN", "smtp://h:25?proxy", '"smtp://h:25?proxy", expected'],
+    ["POSTERN_SMTP_LISTEN", "smtp://h:25?proxy=h", '"smtp://h:25?proxy=h", expected'],
+    ["POSTERN_SMTP_LISTEN", "smtp://h:25?proxy=10.0.0.0/33", "expected"],
+    ["POSTERN_SMTP_LISTEN", "smtp://h:25?proxy=10.0.0.1,", "expected"],
+    ["POSTERN_SMTP_LISTEN", "smtp://h:25?tls=no", "expected"],
+    ["POSTERN_SMTP_LISTEN", "smtp://h:25?proxy=::1 smtps://h:25", "each host and port only once"],
     ["POSTERN_SMTP_LISTEN", "smtp://h:25 smtps://h:25", "each host and port only once"],
     ["POSTERN_ADMIN_LISTEN", "8025", '"8025", expected HOST:PORT'],
     ["POSTERN_ADMIN_LISTEN", "http://h:1", '"http://h:1", expected HOST:PORT'],

@@ -3,7 +3,7 @@
  * one sentence for each that is wrong. Reads nothing by itself: the variables and the machine are
  * handed in. Knows no log, no signal and no database.
  */
-import { isIPv6 } from "node:net";
+import { isIP, isIPv6 } from "node:net";
 import { z } from "zod";
 
 /** One address that the ingress listens on. */
@@ -14,7 +14,12 @@ export interface SmtpListener {
   readonly host: string;
   /** 0 leaves the choice to the operating system. */
   readonly port: number;
-  /** As it was written: `smtp://0.0.0.0:2525`. */
+  /**
+   * Networks in CIDR notation whose connections begin with a PROXY protocol preamble; absent where
+   * none does.
+   */
+  readonly proxies?: readonly string[];
+  /** As it was written, without its proxies: `smtp://0.0.0.0:2525`. */
   readonly url: string;
 }
 
@@ -53,7 +58,7 @@ export const SECRET_KEY_BYTES = 32;
 const LOG_LEVELS = ["debug", "info", "warning", "error"] as const;
 const LOG_FORMATS = ["pretty", "json"] as const;
 const LISTEN_EXPECTED = "a space-separated list of smtp://HOST:PORT, submission://HOST:PORT and " +
-  "smtps://HOST:PORT, with an IPv6 address in brackets";
+  "smtps://HOST:PORT, with an IPv6 address in brackets, each perhaps with ?proxy=NETWORK,… behind it";
 const DOMAIN =
   /^(?=.{1,255}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$/i;
 
@@ -73,11 +78,26 @@ function parseHostPort(text: string): { host: string; port: number } | undefined
   return { host, port };
 }
 
-function parseListener(url: string): SmtpListener | undefined {
-  const match = /^(smtp|submission|smtps):\/\/(.+)$/.exec(url);
-  const address = match === null ? undefined : parseHostPort(match[2] ?? "");
-  if (match === null || address === undefined) return undefined;
-  return { kind: match[1] as SmtpListener["kind"], ...address, url };
+function parseListener(text: string): SmtpListener | undefined {
+  const match = /^((smtp|submission|smtps):\/\/([^?]+))(?:\?proxy=([^&]+))?$/.exec(text);
+  const [, url = "", kind, hostPort = "", proxy] = match ?? [];
+  const address = parseHostPort(hostPort);
+  const proxies = proxy?.split(",").map(parseNetwork);
+  if (address === undefined || proxies?.includes(undefined)) return undefined;
+  return {
+    kind: kind as SmtpListener["kind"],
+    ...address,
+    ...(proxies === undefined ? {} : { proxies: proxies as string[] }),
+    url,
+  };
+}
+
+/** An address or a network, in CIDR notation; undefined for anything else. */
+function parseNetwork(text: string): string | undefined {
+  const match = /^([^/]+?)(?:\/(\d{1,3}))?$/.exec(text);
+  const bits = { 0: -1, 4: 32, 6: 128 }[isIP(match?.[1] ?? "")] ?? -1;
+  const length = match?.[2] === undefined ? bits : Number(match[2]);
+  return length < 0 || length > bits ? undefined : `${match![1]}/${length}`;
 }
 
 const listeners = z.string().default("smtp://0.0.0.0:2525").transform((value, context) => {

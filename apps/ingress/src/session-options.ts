@@ -1,0 +1,73 @@
+/**
+ * What the protocol core is told about one session: by the kind of its listener, the settings in
+ * force, and who the client is. Asked anew at each EHLO, so that a change holds for open sessions.
+ */
+import type { Client } from "@postern/config";
+import type { SmtpListener } from "@postern/process";
+import {
+  identifyClient,
+  messageSizeFor,
+  recipientsFor,
+  type SessionFacts as RoutingSession,
+  type Snapshot,
+} from "@postern/routing";
+import type { ServerSessionOptions, ServerTrust } from "@postern/smtp";
+import { routingSession } from "./policy.ts";
+import type { SessionFacts } from "./session-facts.ts";
+
+/** What the kind of a listener asks for: users submit only by TLS and AUTH (RFC 6409, RFC 8314). */
+export function listenerOptions(kind: SmtpListener["kind"]): Partial<ServerSessionOptions> {
+  if (kind === "smtp") return {};
+  return { flavour: "submission", tlsRequired: true, authRequired: true };
+}
+
+/** What settings, client and user ask for. */
+export function sessionOptions(
+  snapshot: Snapshot,
+  facts: SessionFacts,
+): Partial<ServerSessionOptions> {
+  const { smtp } = snapshot.settings;
+  const session = routingSession(snapshot, facts);
+  return {
+    limits: {
+      messageSize: messageSizeFor(snapshot, session),
+      recipients: recipientsFor(snapshot, session),
+      contentLine: smtp.lineLength,
+      errors: smtp.errorsPerSession,
+      transactions: smtp.messagesPerSession,
+      receivedFields: smtp.receivedFields,
+    },
+    lineEnds: smtp.lineEnds,
+    tarpit: smtp.tarpit,
+    trust: trustOf(snapshot, facts, session),
+    // Domains and clients say what becomes of source routes: policy gets them as they were given.
+    sourceRoutes: "honour",
+    localNames: [],
+    // Whoever is named by a proxy that we trust has authenticated there.
+    ...(facts.via !== undefined && facts.user !== undefined ? { authRequired: false } : {}),
+  };
+}
+
+function trustOf(
+  snapshot: Snapshot,
+  facts: SessionFacts,
+  { client }: RoutingSession,
+): ServerTrust {
+  const trusted = trustList(snapshot, client);
+  // Who speaks for others is who connected, whomever he spoke for before.
+  const speaker = facts.via === undefined
+    ? trusted
+    : trustList(snapshot, identifyClient(snapshot, { address: facts.via }));
+  return {
+    vrfy: trusted.includes("vrfy"),
+    expn: trusted.includes("expn"),
+    etrn: trusted.includes("etrn"),
+    authParameter: trusted.includes("auth"),
+    xclient: speaker.includes("xclient"),
+    xforward: speaker.includes("xforward"),
+  };
+}
+
+function trustList(snapshot: Snapshot, client: string | undefined): Client["trust"] {
+  return client === undefined ? [] : snapshot.clients.get(client)?.client.trust ?? [];
+}

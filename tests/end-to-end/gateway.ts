@@ -59,8 +59,8 @@ export class Gateway {
     return this.#database.url;
   }
 
-  startWorker(): Promise<RunningProcess> {
-    return this.processes.start("worker", { DATABASE_URL: this.databaseUrl });
+  startWorker(wrapper: readonly string[] = []): Promise<RunningProcess> {
+    return this.processes.start("worker", { DATABASE_URL: this.databaseUrl }, wrapper);
   }
 
   /** Starts an ingress; answers it with its port. */

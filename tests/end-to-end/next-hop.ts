@@ -173,7 +173,7 @@ export class NextHop {
   }
 
   /** Listens; the port is the one it had before, or one that the system gives. */
-  async start(port = this.#port): Promise<void> {
+  async start(port = this.#port, host = "127.0.0.1"): Promise<void> {
     const server = createServer((socket) => {
       this.#sockets.add(socket);
       socket.on("close", () => this.#sockets.delete(socket));
@@ -183,7 +183,7 @@ export class NextHop {
     this.#server = server;
     await new Promise<void>((resolve, reject) => {
       server.once("error", reject);
-      server.listen({ host: "127.0.0.1", port }, resolve);
+      server.listen({ host, port }, resolve);
     });
     const address = server.address();
     if (typeof address === "object" && address !== null) this.#port = address.port;

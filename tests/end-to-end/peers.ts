@@ -17,6 +17,8 @@ export type Peer =
   | "dovecot"
   | "exim"
   | "opensmtpd"
+  | "nsd"
+  | "unshare"
   | "root";
 
 /** Where scripts/install-peers.sh unpacks what cannot be installed beside Postfix. */

@@ -42,13 +42,21 @@ export interface Exit {
   readonly stderr: string;
 }
 
-function spawn(name: ProcessName, environment: Readonly<Record<string, string>>) {
+function spawn(
+  name: ProcessName,
+  environment: Readonly<Record<string, string>>,
+  wrapper: readonly string[] = [],
+) {
   const inherited = INHERITED.flatMap((key) => {
     const value = Deno.env.get(key);
     return value === undefined ? [] : [[key, value]];
   });
-  const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", `apps/${name}/src/main.ts`],
+  const [program, ...args] = [
+    ...wrapper,
+    ...[Deno.execPath(), "run", "-A", `apps/${name}/src/main.ts`],
+  ];
+  const child = new Deno.Command(program!, {
+    args,
     cwd: root,
     clearEnv: true,
     env: {
@@ -126,8 +134,10 @@ export class Processes {
   async start(
     name: ProcessName,
     environment: Readonly<Record<string, string>>,
+    /** A command that becomes the process that its arguments name; `exec` must keep the pid. */
+    wrapper: readonly string[] = [],
   ): Promise<RunningProcess> {
-    const { child, logged, log } = spawn(name, environment);
+    const { child, logged, log } = spawn(name, environment, wrapper);
     this.#logs.push(() => {
       const lines = log().trimEnd().split("\n");
       const left = Math.max(0, lines.length - SHOWN_LINES);

@@ -1,23 +1,26 @@
 /**
- * The configuration in Postgres: reading it, changing it in versions, and hearing of changes.
+ * The configuration in Postgres: reading it, and changing it in versions.
  *
  * One change is one version, written under one lock, so versions follow each other without gaps
  * and a check of what must hold between resources cannot be overtaken by another change.
  */
 import {
+  type Change,
   type Configuration,
-  isBuiltIn,
-  type Reference,
-  referencesOf,
+  type Examination,
+  judge,
+  type Objection,
   type Resource,
   type ResourceKind,
   resourceKinds,
 } from "@postern/config";
 import { and, asc, eq, gt, isNull, max, sql as raw } from "drizzle-orm";
-import type { Database } from "./connection.ts";
-import { configurationResources as resources, configurationVersions } from "./schema/index.ts";
+import { type AuditEntry, recordIn } from "./audit.ts";
 import { CONFIGURATION_CHANNEL, CONFIGURATION_LOCK } from "./channels.ts";
-import { endRecipientList } from "./recipient-list-versions.ts";
+import { ConfigurationCache } from "./configuration-cache.ts";
+import type { Database } from "./connection.ts";
+import { endRecipientLists, restoreRecipientLists } from "./recipient-list-versions.ts";
+import { configurationResources as resources, configurationVersions } from "./schema/index.ts";
 
 /** A definition as stored, with the version that brought it. */
 export interface StoredResource<K extends ResourceKind = ResourceKind> {
@@ -27,23 +30,38 @@ export interface StoredResource<K extends ResourceKind = ResourceKind> {
   readonly version: number;
 }
 
-/** One wish: this definition under this name, or none (`body: null`). */
-export interface Change {
-  readonly kind: ResourceKind;
-  readonly name: string;
-  readonly body: Resource | null;
-  /** The version the resource must be at; 0 for "must not exist". Absent: whatever it is at. */
-  readonly expected?: number;
+/** Who makes a version, and why. */
+export interface Authorship {
+  readonly author: string;
+  readonly note?: string;
+  /** Where it came from, for the audit log. */
+  readonly address?: string | undefined;
+}
+
+/** On what condition, and how, a version is made. */
+export interface ApplyOptions {
+  /** The version that the whole configuration must be at. */
+  readonly expected?: number | undefined;
+  /** Find out what would become of it, and change nothing. */
+  readonly dryRun?: boolean;
+  /** Make recipient lists what they were at this version, and a version even where none differs. */
+  readonly restores?: number;
 }
 
 /** What became of a wish. */
 export type ChangeOutcome =
-  | { readonly status: "applied"; readonly version: number; readonly created: boolean[] }
-  | { readonly status: "stale"; readonly kind: ResourceKind; readonly name: string }
-  | { readonly status: "unknown"; readonly kind: ResourceKind; readonly name: string }
-  | { readonly status: "builtIn"; readonly name: string }
-  | { readonly status: "dangling"; readonly references: readonly Reference[] }
-  | { readonly status: "inUse"; readonly references: readonly Reference[] };
+  | {
+    readonly status: "applied";
+    /** The version made; the one in force where there was nothing to change. */
+    readonly version: number;
+    /** For each change, whether there was no such resource before. */
+    readonly created: boolean[];
+  }
+  | { readonly status: "stale"; readonly kind?: ResourceKind; readonly name?: string }
+  | Objection;
+
+/** Changes, or what makes them from the configuration in force. */
+export type Changes = readonly Change[] | ((current: Configuration) => readonly Change[]);
 
 /** The configuration as a repository. */
 export interface ConfigurationStore {
@@ -57,15 +75,18 @@ export interface ConfigurationStore {
     page: { readonly limit: number; readonly after?: string | undefined },
   ): Promise<StoredResource<K>[]>;
   /** All of the changes as one version, or none of them. */
-  apply(
-    changes: readonly Change[],
-    by: { readonly author: string; readonly note?: string },
-  ): Promise<ChangeOutcome>;
+  apply(changes: Changes, by: Authorship, options?: ApplyOptions): Promise<ChangeOutcome>;
 }
 
-/** Makes the repository. */
-export function openConfiguration({ drizzle }: Database): ConfigurationStore {
+/** Opens the configuration. `examine` finds what is wrong with one as a whole. */
+export function openConfiguration(
+  { drizzle }: Database,
+  { examine }: { readonly examine?: Examination } = {},
+): ConfigurationStore {
   const inForce = isNull(resources.validTo);
+  const cache = new ConfigurationCache();
+  type Transaction = Parameters<Parameters<typeof drizzle.transaction>[0]>[0];
+
   return {
     async currentVersion() {
       const [row] = await drizzle.select({ version: max(configurationVersions.version) })
@@ -73,19 +94,10 @@ export function openConfiguration({ drizzle }: Database): ConfigurationStore {
       return row?.version ?? 0;
     },
     load: () =>
-      drizzle.transaction(async (tx) => {
-        const [row] = await tx.select({ version: max(configurationVersions.version) })
-          .from(configurationVersions);
-        const rows = await tx.select().from(resources).where(inForce);
-        const maps = Object.fromEntries(
-          Object.keys(resourceKinds).map((kind) => [kind, new Map<string, unknown>()]),
-        );
-        for (const { kind, name, body } of rows) {
-          // What an older version stored gets the defaults of what it did not know.
-          maps[kind]?.set(name, resourceKinds[kind as ResourceKind].schema.parse(body));
-        }
-        return { version: row?.version ?? 0, ...maps } as unknown as Configuration;
-      }, { isolationLevel: "repeatable read", accessMode: "read only" }),
+      drizzle.transaction((tx) => cache.current(tx), {
+        isolationLevel: "repeatable read",
+        accessMode: "read only",
+      }),
     async get<K extends ResourceKind>(kind: K, name: string) {
       const [row] = await drizzle.select().from(resources)
         .where(and(eq(resources.kind, kind), eq(resources.name, name), inForce));
@@ -100,84 +112,91 @@ export function openConfiguration({ drizzle }: Database): ConfigurationStore {
         .orderBy(asc(resources.name)).limit(limit);
       return rows.map((row) => stored<K>(row));
     },
-    apply: async (changes, by) => {
-      try {
-        return await drizzle.transaction((tx) => applyIn(tx, changes, by));
-      } catch (error) {
-        if (error instanceof Refused) return error.outcome;
-        throw error;
-      }
-    },
+    apply: (changes, by, options = {}) =>
+      drizzle.transaction((tx) => applyIn(tx, changes, by, options)),
   };
-
-  type Transaction = Parameters<Parameters<typeof drizzle.transaction>[0]>[0];
 
   async function applyIn(
     tx: Transaction,
-    changes: readonly Change[],
-    by: { readonly author: string; readonly note?: string },
+    wish: Changes,
+    by: Authorship,
+    { expected, dryRun = false, restores }: ApplyOptions,
   ): Promise<ChangeOutcome> {
     await tx.execute(raw`select pg_advisory_xact_lock(${CONFIGURATION_LOCK})`);
-    const [last] = await tx.select({ version: max(configurationVersions.version) })
-      .from(configurationVersions);
-    const version = (last?.version ?? 0) + 1;
+    const current = await cache.current(tx);
+    if (expected !== undefined && expected !== current.version) return { status: "stale" };
+    const changes = typeof wish === "function" ? wish(current) : wish;
+    const overtaken = await firstOvertaken(tx, changes);
+    if (overtaken !== undefined) return overtaken;
+    const verdict = judge(current, changes, examine);
+    if ("objection" in verdict) return verdict.objection;
+    const created = changes.map(({ kind, name }) => !current[kind].has(name));
+    if (dryRun || changes.length === 0 && restores === undefined) {
+      return { status: "applied", version: current.version, created };
+    }
+    const version = current.version + 1;
     await tx.insert(configurationVersions)
       .values({ version, author: by.author, note: by.note ?? "" });
-    const created: boolean[] = [];
-    for (const { kind, name, body, expected } of changes) {
-      if (body === null && isBuiltIn(kind, name)) {
-        throw new Refused({ status: "builtIn", name });
-      }
-      const [former] = await tx.update(resources).set({ validTo: version })
-        .where(and(eq(resources.kind, kind), eq(resources.name, name), inForce))
-        .returning({ version: resources.validFrom });
-      if (expected !== undefined && (former?.version ?? 0) !== expected) {
-        throw new Refused({ status: "stale", kind, name });
-      }
-      if (body === null && former === undefined) {
-        throw new Refused({ status: "unknown", kind, name });
-      }
-      if (body !== null) {
-        await tx.insert(resources).values({ kind, name, body, validFrom: version });
-      }
-      if (body === null && kind === "domains") await endRecipientList(tx, name, version);
-      created.push(former === undefined);
-    }
-    await refuseBrokenReferences(tx, changes);
+    await write(tx, changes, version);
+    if (restores !== undefined) await restoreRecipientLists(tx, restores, version);
+    await recordIn(tx, entryOf(version, changes, by));
     await tx.execute(raw`select pg_notify(${CONFIGURATION_CHANNEL}, ${String(version)})`);
     return { status: "applied", version, created };
   }
 
-  async function refuseBrokenReferences(tx: Transaction, changes: readonly Change[]) {
-    const dangling: Reference[] = [];
-    for (const { kind, name, body } of changes) {
-      if (body === null) continue;
-      for (const reference of referencesOf(kind, name, body)) {
-        const found = await tx.select({ name: resources.name }).from(resources).where(
-          and(
-            eq(resources.kind, reference.to.kind),
-            eq(resources.name, reference.to.name),
-            inForce,
-          ),
-        );
-        if (found.length === 0) dangling.push(reference);
-      }
+  /** The first change whose resource is not at the version that it expects. */
+  async function firstOvertaken(
+    tx: Transaction,
+    changes: readonly Change[],
+  ): Promise<ChangeOutcome | undefined> {
+    for (const { kind, name, expected } of changes) {
+      if (expected === undefined) continue;
+      const [row] = await tx.select({ version: resources.validFrom }).from(resources)
+        .where(and(eq(resources.kind, kind), eq(resources.name, name), inForce));
+      if ((row?.version ?? 0) !== expected) return { status: "stale", kind, name };
     }
-    if (dangling.length > 0) throw new Refused({ status: "dangling", references: dangling });
-
-    const gone = changes.filter((change) => change.body === null && change.kind === "relays");
-    const users: Reference[] = [];
-    for (const { name } of gone) {
-      const rows = await tx.select({ name: resources.name, body: resources.body }).from(resources)
-        .where(
-          and(eq(resources.kind, "domains"), inForce, raw`${resources.body}->>'relay' = ${name}`),
-        ).orderBy(asc(resources.name)).limit(100);
-      for (const row of rows) {
-        users.push(...referencesOf("domains", row.name, row.body as Resource<"domains">));
-      }
-    }
-    if (users.length > 0) throw new Refused({ status: "inUse", references: users });
+    return undefined;
   }
+
+  /** Ends what was in force and writes what now is, however many, in few statements. */
+  async function write(tx: Transaction, changes: readonly Change[], version: number) {
+    for (let at = 0; at < changes.length; at += ROWS) {
+      const rows = JSON.stringify(
+        changes.slice(at, at + ROWS).map(({ kind, name, body }) => ({ kind, name, body })),
+      );
+      await tx.execute(raw`
+        with change as materialized (
+          select * from jsonb_to_recordset(${rows}::text::jsonb)
+            as c(kind text, name text, body jsonb)
+        ), ended as (
+          update configuration_resources r set valid_to = ${version} from change c
+          where r.kind = c.kind and r.name = c.name and r.valid_to is null
+          returning 1
+        )
+        select count(*) from ended`);
+      await tx.execute(raw`
+        insert into configuration_resources (kind, name, body, valid_from)
+        select kind, name, body, ${version}
+        from jsonb_to_recordset(${rows}::text::jsonb) as c(kind text, name text, body jsonb)
+        where body is not null and body <> 'null'`);
+    }
+    const gone = changes.filter(({ kind, body }) => kind === "domains" && body === null);
+    if (gone.length > 0) await endRecipientLists(tx, gone.map(({ name }) => name), version);
+  }
+}
+
+/** The rows of one statement. */
+const ROWS = 10_000;
+
+function entryOf(version: number, changes: readonly Change[], by: Authorship): AuditEntry {
+  const named = changes.slice(0, 20).map(({ kind, name }) => `${kind}/${name}`);
+  return {
+    actor: by.author,
+    address: by.address,
+    action: "config.change",
+    target: changes.length === 1 ? named[0]! : "config",
+    detail: { version, note: by.note ?? "", resources: changes.length, named },
+  };
 }
 
 function stored<K extends ResourceKind>(row: typeof resources.$inferSelect): StoredResource<K> {
@@ -187,13 +206,4 @@ function stored<K extends ResourceKind>(row: typeof resources.$inferSelect): Sto
     body: resourceKinds[row.kind as K].schema.parse(row.body) as Resource<K>,
     version: row.validFrom,
   };
-}
-
-/** Takes the transaction back and carries the outcome out of it. */
-class Refused extends Error {
-  readonly outcome: ChangeOutcome;
-  constructor(outcome: ChangeOutcome) {
-    super(outcome.status);
-    this.outcome = outcome;
-  }
 }

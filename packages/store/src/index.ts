@@ -1,9 +1,12 @@
 /** Postern's data in Postgres. Nothing outside this package speaks SQL. */
+export * from "./audit.ts";
 export * from "./configuration-feed.ts";
+export * from "./configuration-history.ts";
 export * from "./configuration.ts";
 export * from "./connection.ts";
 export * from "./destinations.ts";
 export type { Lifetimes } from "./expiry.ts";
+export * from "./idempotency.ts";
 export * from "./ids.ts";
 export * from "./messages.ts";
 export * from "./migrate.ts";
@@ -17,3 +20,4 @@ export * from "./records.ts";
 export { keepUp, type Upkeep } from "./retention.ts";
 export * from "./sandbox.ts";
 export * from "./spool.ts";
+export * from "./tokens.ts";

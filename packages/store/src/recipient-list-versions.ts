@@ -17,19 +17,20 @@ export interface RecipientListDifference {
   readonly removed: number;
 }
 
-/** Empties the list of a domain that is deleted with this version. */
-export async function endRecipientList(
+/** Empties the lists of domains that are deleted with this version. */
+export async function endRecipientLists(
   tx: Transaction,
-  domain: string,
+  domains: readonly string[],
   version: number,
 ): Promise<void> {
   await tx.execute(sql`
     with gone as (
-      update domain_recipients set valid_to = ${version}
-      where domain = ${domain} and valid_to is null returning 1
+      update domain_recipients r set valid_to = ${version}
+      from jsonb_array_elements_text(${JSON.stringify(domains)}::text::jsonb) as d(domain)
+      where r.domain = d.domain and r.valid_to is null returning r.domain
     )
     insert into recipient_list_changes (version, domain, added, removed, size)
-    select ${version}, ${domain}, 0, count(*), 0 from gone having count(*) > 0`);
+    select ${version}, domain, 0, count(*), 0 from gone group by domain`);
 }
 
 /** Makes every list in this version what it was at a former one. */

@@ -1,9 +1,11 @@
+import { importSecretKey } from "@postern/secrets";
 import { openDatabase, ping } from "@postern/store";
 import type { Database } from "@postern/store";
 import type { Hono } from "hono";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createTestDatabase, type TestDatabase } from "../../../tests/database.ts";
 import { createAdminApp } from "./app.ts";
+import { SECRET_KEY } from "./testing/api.ts";
 import { openStores } from "./stores.ts";
 
 let created: TestDatabase;
@@ -18,6 +20,7 @@ beforeAll(async () => {
     ...openStores(database),
     ping: () => ping(database),
     token: "secret",
+    secretKey: await importSecretKey(SECRET_KEY),
     onError: (error) => errors.push(error),
   });
 });

@@ -3,9 +3,13 @@
  * `Deno` or `node:`.
  */
 import { type ResourceKind, resourceKinds } from "@postern/config";
+import type { SecretKey } from "@postern/secrets";
 import { isUnavailable } from "@postern/store";
 import { Hono } from "hono";
-import { requireToken } from "./authentication.ts";
+import { auditOperations } from "./audit.ts";
+import { requireScope, requireToken } from "./authentication.ts";
+import { documentOperations } from "./document.ts";
+import { once } from "./idempotency.ts";
 import { messageOperations } from "./messages.ts";
 import { monitoringOperations } from "./monitoring.ts";
 import { openApiDocument } from "./openapi.ts";
@@ -14,20 +18,26 @@ import { Problem, problemResponse } from "./problem.ts";
 import { recipientListOperations } from "./recipient-lists.ts";
 import { resourceOperations } from "./resources.ts";
 import type { Stores } from "./stores.ts";
+import { tokenOperations } from "./tokens.ts";
+import { versionOperations } from "./versions.ts";
 
 /** What the API works with. */
 export interface AdminAppOptions extends Stores {
   /** Resolves when the database answers. */
   readonly ping: () => Promise<void>;
-  /** The bearer token that requests must show. */
+  /** The bootstrap token: it has all scopes. */
   readonly token: string;
+  /** Seals the secrets of the configuration. */
+  readonly secretKey: SecretKey;
+  /** Milliseconds since the epoch; the system's clock when absent. */
+  readonly now?: () => number;
   /** Told of errors that are nobody's request's fault. */
   readonly onError: (error: unknown) => void;
 }
 
 /** Makes the app. */
 export function createAdminApp(options: AdminAppOptions): Hono {
-  const { configuration, messages, token, onError } = options;
+  const { messages, token, tokens, onError, now = Date.now } = options;
   const operations: Operation[] = [
     ...monitoringOperations(options),
     {
@@ -40,16 +50,20 @@ export function createAdminApp(options: AdminAppOptions): Hono {
       serve: (context) => context.json(openApiDocument(operations)),
     },
     ...(Object.keys(resourceKinds) as ResourceKind[])
-      .flatMap((kind) => resourceOperations(kind, configuration)),
+      .flatMap((kind) => resourceOperations(kind, options)),
+    ...documentOperations(options),
+    ...versionOperations(options),
+    ...tokenOperations(tokens),
+    ...auditOperations(options.audit),
     ...recipientListOperations(options.recipientLists),
     ...messageOperations(messages),
   ];
 
   const app = new Hono();
   // What is registered before the token is asked for answers without it.
-  register(app, operations.filter(({ scope }) => scope === "none"));
-  app.use("/v1/*", requireToken(token));
-  register(app, operations.filter(({ scope }) => scope !== "none"));
+  register(app, operations.filter(({ scope }) => scope === "none"), options);
+  app.use("/v1/*", requireToken({ token, tokens, now }));
+  register(app, operations.filter(({ scope }) => scope !== "none"), options);
 
   app.notFound((context) =>
     problemResponse(context, new Problem(404, "Not found", `Nothing is at ${context.req.path}`))
@@ -68,11 +82,20 @@ export function createAdminApp(options: AdminAppOptions): Hono {
 }
 
 /** Serves the operations, and tells other methods which ones there are (RFC 9110 §15.5.6). */
-function register(app: Hono, operations: readonly Operation[]): void {
+function register(
+  app: Hono,
+  operations: readonly Operation[],
+  { audit, idempotencyKeys: keys, secretKey }: AdminAppOptions,
+): void {
   const methods = new Map<string, string[]>();
-  for (const { method, path, serve } of operations) {
+  for (const { method, path, scope, serve } of operations) {
     const pattern = path.replace(/\{(\w+)\}/g, ":$1");
-    app.on(method.toUpperCase(), pattern, serve);
+    app.on(method.toUpperCase(), pattern, async (context) => {
+      if (scope === "none") return await serve(context);
+      await requireScope(context, scope, audit);
+      if (method !== "post") return await serve(context);
+      return await once(context, { keys, secretKey }, () => serve(context));
+    });
     const allowed = method === "get" ? ["GET", "HEAD"] : [method.toUpperCase()];
     methods.set(pattern, [...methods.get(pattern) ?? [], ...allowed]);
   }

@@ -1,14 +1,21 @@
 /** Reading what a request brings, within bounds. */
 import type { Context } from "hono";
+import { parse as parseYamlDocument } from "yaml";
 import type { z } from "zod";
 import { parameterErrors, Problem, wording } from "./problem.ts";
 
-/** The largest body in bytes. */
-const MAX_BODY = 1024 * 1024;
+/** The largest body in bytes, where an operation does not say otherwise. */
+export const MAX_BODY = 1024 * 1024;
+
+/** The largest body in bytes of a configuration as a whole. */
+export const MAX_DOCUMENT = 64 * 1024 * 1024;
 
 /** Types that a JSON body may bear: its own, and what curl -d and fetch say unless told. */
 const BODY_TYPES =
   /^(application\/([\w.-]+\+)?json|application\/x-www-form-urlencoded|text\/plain)\s*(;|$)/i;
+
+/** Types that a YAML body may bear (RFC 9512, and what was said before it). */
+const YAML_TYPES = /^(application\/([\w.-]+\+)?(x-)?yaml|text\/(x-)?yaml)\s*(;|$)/i;
 
 /** The JSON body of a request. */
 export async function readBody(context: Context): Promise<unknown> {
@@ -16,25 +23,58 @@ export async function readBody(context: Context): Promise<unknown> {
   if (type !== undefined && !BODY_TYPES.test(type)) {
     throw new Problem(415, "Unsupported media type", "The body must be application/json");
   }
-  const bytes = await readBounded(context.req.raw.body);
+  return parseJson(await readText(context, MAX_BODY));
+}
+
+/** The body of a request as JSON or, where it says so, YAML. */
+export async function readDocument(context: Context): Promise<unknown> {
+  const type = context.req.header("Content-Type");
+  const isYaml = type !== undefined && YAML_TYPES.test(type);
+  if (type !== undefined && !isYaml && !BODY_TYPES.test(type)) {
+    const detail = "The body must be application/json or application/yaml";
+    throw new Problem(415, "Unsupported media type", detail);
+  }
+  const text = await readText(context, MAX_DOCUMENT);
+  return isYaml ? parseYaml(text) : parseJson(text);
+}
+
+function parseJson(text: string): unknown {
   try {
-    return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
-  } catch {
-    throw new Problem(400, "Malformed", "The body is not JSON in UTF-8");
+    return JSON.parse(text);
+  } catch (error) {
+    throw new Problem(400, "Malformed", `The body is not JSON: ${(error as Error).message}`);
   }
 }
 
-async function readBounded(
+function parseYaml(text: string): unknown {
+  try {
+    // Aliases that multiply what they stand for are bounded by the parser.
+    return parseYamlDocument(text, { prettyErrors: true, maxAliasCount: 100 }) ?? {};
+  } catch (error) {
+    throw new Problem(400, "Malformed", `The body is not YAML: ${(error as Error).message}`);
+  }
+}
+
+async function readText(context: Context, most: number): Promise<string> {
+  const bytes = await readBounded(context.req.raw.body, most);
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    throw new Problem(400, "Malformed", "The body is not UTF-8");
+  }
+}
+
+/** The bytes of a body; 413 when there are more than `most`. */
+export async function readBounded(
   body: ReadableStream<Uint8Array> | null,
+  most: number,
 ): Promise<Uint8Array<ArrayBuffer>> {
   const pieces: Uint8Array[] = [];
   let size = 0;
   if (body !== null) {
     for await (const piece of body) {
       size += piece.length;
-      if (size > MAX_BODY) {
-        throw new Problem(413, "Too large", `The body may have ${MAX_BODY} bytes`);
-      }
+      if (size > most) throw new Problem(413, "Too large", `The body may have ${most} bytes`);
       pieces.push(piece);
     }
   }
@@ -45,6 +85,25 @@ async function readBounded(
     at += piece.length;
   }
   return bytes;
+}
+
+/** The longest note of a version, in characters. */
+const MAX_NOTE = 1000;
+
+/** Why a change is made, as the request's Postern-Note says; UTF-8, as curl and fetch send it. */
+export function readNote(context: Context): string | undefined {
+  const header = context.req.header("Postern-Note");
+  if (header === undefined) return undefined;
+  const bytes = Uint8Array.from(header, (character) => character.charCodeAt(0));
+  const isBytes = [...header].every((character) => character.charCodeAt(0) < 256);
+  let note = header;
+  try {
+    if (isBytes) note = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    // It is in Latin-1, and so it was read.
+  }
+  if (note.length <= MAX_NOTE) return note.trim();
+  throw new Problem(400, "Bad header", `Postern-Note may have ${MAX_NOTE} characters`);
 }
 
 /** The query parameters; unknown, repeated and wrong ones are refused, all at once. */

@@ -26,7 +26,7 @@ afterAll(async () => {
   await Deno.remove(dataDir, { recursive: true });
 });
 
-/** With a token it needs no file at all; without one it reads and writes the data dir. */
+/** With token and key it needs no file at all; without one it reads and writes the data dir. */
 function start(environment: Record<string, string>, files: readonly string[]) {
   const child = new Deno.Command(Deno.execPath(), {
     args: [
@@ -45,6 +45,7 @@ function start(environment: Record<string, string>, files: readonly string[]) {
       POSTERN_DATA_DIR: dataDir,
       // Empty is unset, whatever the tests were started with.
       POSTERN_ADMIN_TOKEN: "",
+      POSTERN_SECRET_KEY: "",
       POSTERN_HOSTNAME: "gateway.test",
       POSTERN_LOG_FORMAT: "json",
       POSTERN_SUPERVISED: "1",
@@ -72,7 +73,8 @@ async function address({ child, stderr }: ReturnType<typeof start>): Promise<str
 }
 
 test("serves, registers itself, and ends in good order", async () => {
-  const running = start({ POSTERN_ADMIN_TOKEN: "given" }, []);
+  const given = { POSTERN_ADMIN_TOKEN: "given", POSTERN_SECRET_KEY: btoa("k".repeat(32)) };
+  const running = start(given, []);
   const url = await address(running);
   expect(url).toMatch(/^http:\/\/127\.0\.0\.1:[1-9]\d*$/);
   const listed = await fetch(`${url}/v1/relays`, { headers: { Authorization: "Bearer given" } });
@@ -81,7 +83,7 @@ test("serves, registers itself, and ends in good order", async () => {
   expect(metrics).toContain('postern_processes{kind="admin"} 1\n');
 
   const port = new URL(url).port;
-  const second = start({ POSTERN_ADMIN_TOKEN: "x", POSTERN_ADMIN_LISTEN: `127.0.0.1:${port}` }, []);
+  const second = start({ ...given, POSTERN_ADMIN_LISTEN: `127.0.0.1:${port}` }, []);
   expect((await second.child.status).code).toBe(1);
   expect(await second.stderr).toContain(
     `postern admin: port ${port} of POSTERN_ADMIN_LISTEN is already in use\n`,

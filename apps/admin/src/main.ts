@@ -28,9 +28,11 @@ import {
   type Environment,
   requireDatabaseUrl,
   runProcess,
+  secretKey,
   StartError,
 } from "@postern/process";
 import { HEARTBEAT_MILLISECONDS, keepRegistered, openDatabase, ping } from "@postern/store";
+import { importSecretKey } from "@postern/secrets";
 import { createAdminApp } from "./app.ts";
 import { openStores } from "./stores.ts";
 
@@ -45,9 +47,13 @@ await runProcess("admin", async ({ environment, log, onStop, ready }) => {
     ...openStores(database),
     ping: () => ping(database),
     token,
+    secretKey: await importSecretKey(await secretKey(environment)),
     onError: (error) => log.error("request failed", { error }),
   });
-  const server = listen(environment.adminListen, app.fetch);
+  const server = listen(
+    environment.adminListen,
+    (request, address) => app.fetch(request, { address }),
+  );
   const { hostname, port } = server.addr as Deno.NetAddr;
   const listening = [`http://${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}`];
   const registration = await keepRegistered(database, {
@@ -64,10 +70,13 @@ await runProcess("admin", async ({ environment, log, onStop, ready }) => {
 
 function listen(
   { host, port }: Environment["adminListen"],
-  fetch: (request: Request) => Response | Promise<Response>,
+  fetch: (request: Request, address: string) => Response | Promise<Response>,
 ): Deno.HttpServer {
   try {
-    return Deno.serve({ hostname: host, port, onListen: () => {} }, (request) => fetch(request));
+    return Deno.serve({ hostname: host, port, onListen: () => {} }, (
+      request,
+      { remoteAddr },
+    ) => fetch(request, remoteAddr.hostname));
   } catch (error) {
     if (error instanceof Deno.errors.AddrInUse) {
       throw new StartError(`port ${port} of POSTERN_ADMIN_LISTEN is already in use`);

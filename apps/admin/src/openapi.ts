@@ -18,6 +18,14 @@ const PROBLEMS: Readonly<Record<number, string>> = {
   503: "The database is away",
 };
 
+/** What each request header means here. */
+const HEADERS = {
+  "If-Match": "Entity tags, or *: change only what is as one of them says",
+  "If-None-Match": "Entity tags, or *: only what is not as one of them says",
+  "Postern-Note": "Why the change is made, for the version's note; UTF-8",
+  "Idempotency-Key": "A POST that is sent again under the same key within a day takes effect once",
+};
+
 type Json = Record<string, unknown>;
 
 /** Media types whose bodies are described as text. */
@@ -57,7 +65,9 @@ export function openApiDocument(operations: readonly Operation[]): Json {
       },
     }),
   });
-  const parametersOf = ({ pathParameters = {}, query, headers = [] }: Operation): Json[] => [
+  const parametersOf = (
+    { method, pathParameters = {}, query, headers = [] }: Operation,
+  ): Json[] => [
     ...Object.entries(pathParameters).map(([name, schema]) => ({
       name,
       in: "path",
@@ -70,12 +80,12 @@ export function openApiDocument(operations: readonly Operation[]): Json {
       required: false,
       schema: jsonOf(schema as z.ZodType, "input"),
     })),
-    ...headers.map((name) => ({
+    ...[...headers, ...(method === "post" ? ["Idempotency-Key"] as const : [])].map((name) => ({
       name,
       in: "header",
       required: false,
       schema: { type: "string" },
-      description: "Entity tags, or *",
+      description: HEADERS[name],
     })),
   ];
   const describe = (operation: Operation): Json => {

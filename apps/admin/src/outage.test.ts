@@ -1,8 +1,9 @@
 /** What is answered when something is asked for that is not there, and when things fail. */
+import { importSecretKey } from "@postern/secrets";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createAdminApp } from "./app.ts";
 import type { Stores } from "./stores.ts";
-import { openTestApi, type TestApi, TOKEN } from "./testing/api.ts";
+import { openTestApi, SECRET_KEY, type TestApi, TOKEN } from "./testing/api.ts";
 
 describe("while Postgres is away", () => {
   let api: TestApi;
@@ -70,6 +71,7 @@ test("a failure of ours is reported to us and not told to the one who asks", asy
     ...storesThat(fail),
     ping: fail,
     token: TOKEN,
+    secretKey: await importSecretKey(SECRET_KEY),
     onError: (error) => failures.push(error),
   });
   const headers = { Authorization: `Bearer ${TOKEN}` };
@@ -86,6 +88,7 @@ test("a database that never answers is not ready", async () => {
     ...storesThat(never),
     ping: never,
     token: TOKEN,
+    secretKey: await importSecretKey(SECRET_KEY),
     onError: () => {},
   });
   expect((await app.request("/readyz")).status).toBe(503);
@@ -94,5 +97,13 @@ test("a database that never answers is not ready", async () => {
 /** Repositories of which every method does this. */
 function storesThat(does: () => Promise<never>): Stores {
   const repository = new Proxy({}, { get: () => does }) as never;
-  return { configuration: repository, messages: repository, recipientLists: repository };
+  return {
+    configuration: repository,
+    history: repository,
+    messages: repository,
+    recipientLists: repository,
+    tokens: repository,
+    audit: repository,
+    idempotencyKeys: repository,
+  };
 }

@@ -4,19 +4,33 @@
  * read and replace.
  */
 import { resourceDescriptions } from "@postern/api";
-import { type Resource, type ResourceKind, resourceKinds, SETTINGS_NAME } from "@postern/config";
-import type { Change, ChangeOutcome, ConfigurationStore, StoredResource } from "@postern/store";
+import {
+  type Change,
+  type Resource,
+  type ResourceKind,
+  resourceKinds,
+  SETTINGS_NAME,
+  withoutSecrets,
+} from "@postern/config";
+import type { SecretKey } from "@postern/secrets";
+import type { ConfigurationStore, StoredResource } from "@postern/store";
 import type { Context } from "hono";
-import { readBody, readQuery } from "./input.ts";
+import { readBody, readNote, readQuery } from "./input.ts";
 import type { Operation } from "./operation.ts";
-import { entityTag, expectedVersion, isKnown, stale } from "./preconditions.ts";
+import { entityTag, expectedVersion, isKnown } from "./preconditions.ts";
+import { actorOf } from "./principal.ts";
 import { type FieldError, fieldErrors, Problem, wording } from "./problem.ts";
-
-/** Who changes the configuration, as its versions tell. */
-const AUTHOR = "api";
+import { inDefinitionOf, invalid, refusal } from "./refusals.ts";
+import { Sealer } from "./sealing.ts";
 
 /** The operations below `/v1/{kind}`; for settings those on `/v1/settings` itself. */
-export function resourceOperations(kind: ResourceKind, store: ConfigurationStore): Operation[] {
+export function resourceOperations(
+  kind: ResourceKind,
+  { configuration: store, secretKey }: {
+    readonly configuration: ConfigurationStore;
+    readonly secretKey: SecretKey;
+  },
+): Operation[] {
   const { singular, name: nameSchema } = resourceKinds[kind];
   const described = resourceDescriptions(kind);
   const single = kind === "settings";
@@ -41,11 +55,12 @@ export function resourceOperations(kind: ResourceKind, store: ConfigurationStore
       context,
       async () => (await store.get(kind, change.name))?.version ?? 0,
     );
+    const { actor: author, address } = actorOf(context);
     const outcome = await store.apply(
       [expected === undefined ? change : { ...change, expected }],
-      { author: AUTHOR, note: `${note} ${singular} ${change.name}` },
+      { author, address, note: readNote(context) ?? `${note} ${singular} ${change.name}` },
     );
-    if (outcome.status !== "applied") throw refusal(outcome);
+    if (outcome.status !== "applied") throw refusal(outcome, inDefinitionOf(change));
     return outcome;
   };
 
@@ -83,17 +98,18 @@ export function resourceOperations(kind: ResourceKind, store: ConfigurationStore
         errors.push({ parameter: "name", detail });
       }
       if (!parsed.success) errors.push(...fieldErrors(parsed.error));
-      if (!given.parsed.success || !parsed.success) throw invalid(singular, errors);
+      if (!given.parsed.success || !parsed.success) throw invalid(errors, singular);
       const name = given.parsed.data;
       const { name: named = name, ...body } = parsed.data as { name?: string } & Resource;
       if (named !== name) {
-        throw invalid(singular, [{
-          pointer: "/name",
-          detail: `expected ${name}, as in the path`,
-        }]);
+        const detail = `expected ${name}, as in the path`;
+        throw invalid([{ pointer: "/name", detail }], singular);
       }
-      const { version, created } = await apply(context, { kind, name, body }, "put");
-      const stored = { kind, name, body, version };
+      const sealer = new Sealer(secretKey, () => store.load());
+      const sealing = await sealer.seal(kind, name, body as Resource);
+      if ("errors" in sealing) throw invalid(sealing.errors, singular);
+      const { version, created } = await apply(context, { kind, name, body: sealing.body }, "put");
+      const stored = { kind, name, body: sealing.body, version };
       const headers = { ETag: entityTag(version) };
       return context.json(shown(stored), created[0] ? 201 : 200, headers);
     },
@@ -111,38 +127,6 @@ export function resourceOperations(kind: ResourceKind, store: ConfigurationStore
 }
 
 function shown({ kind, name, body }: StoredResource) {
-  return kind === "settings" ? body : { name, ...body };
-}
-
-function invalid(singular: string, errors: readonly FieldError[]): Problem {
-  return new Problem(422, "Invalid", `The ${singular} is not valid`, { errors });
-}
-
-function refusal(outcome: Exclude<ChangeOutcome, { status: "applied" }>): Problem {
-  switch (outcome.status) {
-    case "stale":
-      return stale();
-    case "unknown": {
-      const { singular } = resourceKinds[outcome.kind];
-      return new Problem(404, "Not found", `There is no ${singular} ${outcome.name}`);
-    }
-    case "builtIn": {
-      const detail = `${outcome.name} is part of every configuration: replace it instead`;
-      return new Problem(409, "Built in", detail);
-    }
-    case "dangling":
-      return invalid(
-        resourceKinds[outcome.references[0]!.from.kind].singular,
-        outcome.references.map(({ from, to }) => ({
-          pointer: from.pointer,
-          detail: `there is no ${resourceKinds[to.kind].singular} ${to.name}`,
-        })),
-      );
-    case "inUse": {
-      const users = outcome.references.map(({ from }) =>
-        `${resourceKinds[from.kind].singular} ${from.name}`
-      );
-      return new Problem(409, "In use", `Used by ${users.join(", ")}`);
-    }
-  }
+  const definition = withoutSecrets(kind, body);
+  return kind === "settings" ? definition : { name, ...definition };
 }

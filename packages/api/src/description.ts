@@ -30,7 +30,8 @@ export interface OperationDescription {
   /** The parameters in the path, by name. */
   readonly pathParameters?: Readonly<Record<string, z.ZodType>>;
   readonly query?: z.ZodObject;
-  readonly headers?: readonly ("If-Match" | "If-None-Match")[];
+  /** Beside these, every POST takes Idempotency-Key. */
+  readonly headers?: readonly ("If-Match" | "If-None-Match" | "Postern-Note")[];
   readonly body?: z.ZodType;
   /** Media types that the body may have instead of JSON; they are described as text. */
   readonly otherBodyTypes?: readonly string[];

@@ -1,14 +1,8 @@
 /** The operations below `/v1/messages`: finding a message and telling its way. */
 import { z } from "zod";
 import type { OperationDescription } from "./description.ts";
-import { limitParameter, pageOf, textParameter } from "./parameters.ts";
+import { limitParameter, pageOf, textParameter, timeParameter } from "./parameters.ts";
 
-const time = z.iso.datetime({ offset: true, error: "expected a time like 2026-01-31T12:00:00Z" })
-  .transform((text) => new Date(text))
-  // An offset can lead out of the years that RFC 3339 and Postgres both know.
-  .refine((at) => /^(?!0000)\d{4}-/.test(at.toISOString()), {
-    error: "expected a year from 0001 to 9999",
-  });
 /** A queue id. */
 export const queueId = z.uuid({ error: "expected a queue id" });
 const state = z.enum(["queued", "deferred", "delivered", "bounced", "held", "deleted"], {
@@ -25,8 +19,8 @@ const query = z.strictObject({
     description: "The Message-ID, with or without angle brackets",
   }),
   state: state.exactOptional().meta({ description: "Messages with a recipient in this state" }),
-  since: time.exactOptional().meta({ description: "Received at this time or later" }),
-  until: time.exactOptional().meta({ description: "Received before this time" }),
+  since: timeParameter.exactOptional().meta({ description: "Received at this time or later" }),
+  until: timeParameter.exactOptional().meta({ description: "Received before this time" }),
   limit: limitParameter,
   cursor: queueId.exactOptional().meta({ description: "`next` of the page before" }),
 });

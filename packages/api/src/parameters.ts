@@ -19,6 +19,21 @@ export const textParameter = z.string().refine((text) => !text.includes("\0"), {
   error: "a NUL character cannot be looked for",
 });
 
+/** A time; any offset is taken. */
+export const timeParameter = z.iso
+  .datetime({ offset: true, error: "expected a time like 2026-01-31T12:00:00Z" })
+  .transform((text) => new Date(text))
+  // An offset can lead out of the years that RFC 3339 and Postgres both know.
+  .refine((at) => /^(?!0000)\d{4}-/.test(at.toISOString()), {
+    error: "expected a year from 0001 to 9999",
+  });
+
+/** The number of a version of the configuration. */
+export const versionParameter = z.string()
+  .regex(/^[1-9]\d{0,14}$/, { error: "expected the number of a version" })
+  .transform(Number)
+  .meta({ type: "integer", minimum: 1, pattern: undefined });
+
 /** A page of a list: some items, and where the next page begins. */
 export function pageOf<Item extends z.ZodType>(item: Item) {
   return z.object({

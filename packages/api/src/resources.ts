@@ -71,7 +71,7 @@ export function resourceDescriptions<K extends ResourceKind>(kind: K) {
       summary: single ? "Replace the settings" : `Create or replace a ${singular}`,
       scope: "config:write",
       pathParameters,
-      headers: ["If-Match", "If-None-Match"],
+      headers: ["If-Match", "If-None-Match", "Postern-Note"],
       body: definition,
       answers: {
         200: { description: "Replaced", schema: shape, hasEntityTag: true },
@@ -86,9 +86,9 @@ export function resourceDescriptions<K extends ResourceKind>(kind: K) {
       summary: `Delete a ${singular}`,
       scope: "config:write",
       pathParameters,
-      headers: ["If-Match"],
+      headers: ["If-Match", "Postern-Note"],
       answers: { 204: { description: "Deleted" } },
-      problems: [404, 409, 412],
+      problems: [400, 404, 409, 412],
     },
   } as const satisfies Record<string, OperationDescription>;
 }

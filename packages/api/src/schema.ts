@@ -3,10 +3,13 @@
  * and what comes out. It is computed from the descriptions, so it says what the schemas say.
  */
 import type { z } from "zod";
+import type { auditDescriptions } from "./audit.ts";
+import type { configurationDescriptions } from "./configuration.ts";
 import type { OperationDescription } from "./description.ts";
 import type { messageDescriptions } from "./messages.ts";
 import type { ProblemDocument } from "./problem.ts";
 import type { NamedKind, resourceDescriptions } from "./resources.ts";
+import type { tokenDescriptions } from "./tokens.ts";
 
 /** `/v1/relays/{name}` as hono writes it: `/v1/relays/:name`. */
 type HonoPath<Path extends string> = Path extends `${infer Before}{${infer Name}}${infer After}`
@@ -71,4 +74,11 @@ type Resources = {
 type Settings = In<Pick<ReturnType<typeof resourceDescriptions<"settings">>, "read" | "put">>;
 
 /** Every operation that the client has a type for, by path and method. */
-export type ApiSchema = SchemaOf<Resources | Settings | In<typeof messageDescriptions>>;
+export type ApiSchema = SchemaOf<
+  | Resources
+  | Settings
+  | In<typeof configurationDescriptions>
+  | In<typeof tokenDescriptions>
+  | In<typeof auditDescriptions>
+  | In<typeof messageDescriptions>
+>;

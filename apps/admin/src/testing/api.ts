@@ -1,4 +1,5 @@
 /** The API over a database of its own, for tests. */
+import { importSecretKey } from "@postern/secrets";
 import { openDatabase, ping } from "@postern/store";
 import type { Database } from "@postern/store";
 import { createTestDatabase } from "../../../../tests/database.ts";
@@ -7,6 +8,9 @@ import { openStores } from "../stores.ts";
 
 /** The token of the API under test. */
 export const TOKEN = "the-token-of-the-tests";
+
+/** The key of the API under test. */
+export const SECRET_KEY = new Uint8Array(32).fill(42);
 
 /** A response with its body read. */
 export interface Answer<Body> {
@@ -34,12 +38,13 @@ export interface TestApi {
     path: string,
     about?: { readonly body?: unknown; readonly headers?: Record<string, string> },
   ): Promise<Answer<Body>>;
-  request(path: string, init?: RequestInit): Promise<Response>;
+  /** Sends a request as it is; `address` is where it seems to come from. */
+  request(path: string, init?: RequestInit, address?: string): Promise<Response>;
   close(): Promise<void>;
 }
 
 /** Opens an API; `url` is that of a database of the test's own, which is made when none is given. */
-export async function openTestApi(url?: string): Promise<TestApi> {
+export async function openTestApi(url?: string, now?: () => number): Promise<TestApi> {
   const created = url === undefined ? await createTestDatabase() : undefined;
   const database = openDatabase(url ?? created!.url, { applicationName: "admin test" });
   const failures: unknown[] = [];
@@ -47,9 +52,12 @@ export async function openTestApi(url?: string): Promise<TestApi> {
     ...openStores(database),
     ping: () => ping(database),
     token: TOKEN,
+    ...(now && { now }),
+    secretKey: await importSecretKey(SECRET_KEY),
     onError: (error) => failures.push(error),
   });
-  const request = async (path: string, init?: RequestInit) => await app.request(path, init);
+  const request = async (path: string, init?: RequestInit, address = "192.0.2.1") =>
+    await app.request(path, init, { address });
   return {
     database,
     failures,

@@ -23,7 +23,7 @@
  */
 import { hostname as machineName } from "node:os";
 import { createResolver, readHosts } from "@postern/dns";
-import { requireDatabaseUrl, runProcess, StartError } from "@postern/process";
+import { existingSecretKey, requireDatabaseUrl, runProcess, StartError } from "@postern/process";
 import { compile } from "@postern/routing";
 import {
   flushDestination,
@@ -40,6 +40,7 @@ import { Callouts } from "./callouts.ts";
 import type { Ingress } from "./gateway-state.ts";
 import { type OpenListener, openListener } from "./listener.ts";
 import { RecipientChecks } from "./recipient-checks.ts";
+import { senderReversal } from "./sender-reversal.ts";
 
 /** How often content is removed whose message never came. */
 const CLEAN_UP_MILLISECONDS = 3_600_000;
@@ -62,6 +63,7 @@ await runProcess("ingress", async ({ environment, log, onStop, ready }) => {
       random: Math.random,
     }),
   );
+  const reverseOf = senderReversal(await existingSecretKey(environment), now);
   let ingress: Ingress | undefined;
   const spool = openSpool(database);
   const feed = await followConfiguration(database, {
@@ -81,6 +83,7 @@ await runProcess("ingress", async ({ environment, log, onStop, ready }) => {
           newQueueId,
           resolver,
           recipientChecks,
+          reverseOf,
           snapshot,
         };
       }

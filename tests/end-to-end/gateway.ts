@@ -8,6 +8,9 @@ import { Processes, type RunningProcess } from "./processes.ts";
 
 const TOKEN = "end-to-end";
 
+/** The key that all processes share, so that they read each other's sealed secrets. */
+const SECRET_KEY = btoa("end-to-end".padEnd(32, "."));
+
 /** A message as the API shows it. */
 export interface ShownMessage {
   readonly id: string;
@@ -39,6 +42,7 @@ export class Gateway {
       DATABASE_URL: this.databaseUrl,
       POSTERN_ADMIN_LISTEN: "127.0.0.1:0",
       POSTERN_ADMIN_TOKEN: TOKEN,
+      POSTERN_SECRET_KEY: SECRET_KEY,
     });
     const [url] = admin.listening;
     if (url === undefined) throw new Error("the API does not say where it listens");
@@ -60,7 +64,8 @@ export class Gateway {
   }
 
   startWorker(wrapper: readonly string[] = []): Promise<RunningProcess> {
-    return this.processes.start("worker", { DATABASE_URL: this.databaseUrl }, wrapper);
+    const environment = { DATABASE_URL: this.databaseUrl, POSTERN_SECRET_KEY: SECRET_KEY };
+    return this.processes.start("worker", environment, wrapper);
   }
 
   /** Starts an ingress; answers it with its port. */
@@ -69,6 +74,7 @@ export class Gateway {
   ): Promise<RunningProcess & { readonly port: number }> {
     const ingress = await this.processes.start("ingress", {
       DATABASE_URL: this.databaseUrl,
+      POSTERN_SECRET_KEY: SECRET_KEY,
       POSTERN_SMTP_LISTEN: listen,
     });
     return { ...ingress, port: Number(new URL(ingress.listening[0] ?? "").port) };

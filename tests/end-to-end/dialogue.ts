@@ -1,33 +1,24 @@
 /** The client's side of an SMTP session, line by line, for tests that care about each reply. */
 import { Buffer } from "node:buffer";
 import { connect, type Socket } from "node:net";
+import { connect as connectTls, type TLSSocket } from "node:tls";
+
+/** The gateway's own certificate is no authority's. */
+const NOBODY = { rejectUnauthorized: false, servername: "gateway.test" };
 
 /** A session with a server on 127.0.0.1. A lost connection rejects what waits for a reply. */
 export class Dialogue {
   readonly greeting: Promise<string>;
-  readonly #socket: Socket;
+  #socket: Socket | TLSSocket;
   readonly #replies: string[] = [];
   readonly #waiting: { resolve(reply: string): void; reject(error: Error): void }[] = [];
   #lost: Error | undefined;
 
-  constructor(port: number) {
-    this.#socket = connect({ host: "127.0.0.1", port });
-    let text = "";
-    this.#socket.on("data", (bytes: Buffer) => {
-      text += bytes.toString("latin1");
-      for (;;) {
-        const reply = /^(?:\d{3}-[^\n]*\n)*\d{3}(?: [^\n]*)?\r\n/.exec(text)?.[0];
-        if (reply === undefined) break;
-        text = text.slice(reply.length);
-        this.#take(reply.trimEnd());
-      }
-    });
-    const lost = (why: string) => {
-      this.#lost ??= new Error(`connection lost: ${why}`);
-      for (const { reject } of this.#waiting.splice(0)) reject(this.#lost);
-    };
-    this.#socket.on("error", (error) => lost(String(error)));
-    this.#socket.on("close", () => lost("closed"));
+  /** With `tls`, TLS runs from the first byte. */
+  constructor(port: number, { tls = false } = {}) {
+    const options = { host: "127.0.0.1", port };
+    this.#socket = tls ? connectTls({ ...options, ...NOBODY }) : connect(options);
+    this.#listen();
     this.greeting = this.reply();
     // Whoever does not look at the greeting sees the loss at the first command.
     this.greeting.catch(() => {});
@@ -66,8 +57,48 @@ export class Dialogue {
     return await this.say(`${content.replaceAll(/^\./gm, "..")}.`);
   }
 
+  /** Sends bytes as they are; replies come by {@link reply}. */
+  write(bytes: string): void {
+    this.#socket.write(bytes);
+  }
+
+  /** STARTTLS; answers the certificate's fingerprint (SHA-256). */
+  async startTls(): Promise<string> {
+    const reply = await this.say("STARTTLS");
+    if (!reply.startsWith("220 ")) throw new Error(`no TLS: ${reply}`);
+    const plain = this.#socket;
+    plain.removeAllListeners("data");
+    const secure = connectTls({ socket: plain, ...NOBODY });
+    this.#socket = secure;
+    this.#listen();
+    await new Promise<void>((resolve, reject) => {
+      secure.once("secureConnect", resolve);
+      secure.once("close", () => reject(new Error("the handshake failed")));
+    });
+    return secure.getPeerCertificate().fingerprint256;
+  }
+
   close(): void {
     this.#socket.destroy();
+  }
+
+  #listen(): void {
+    let text = "";
+    this.#socket.on("data", (bytes: Buffer) => {
+      text += bytes.toString("latin1");
+      for (;;) {
+        const reply = /^(?:\d{3}-[^\n]*\n)*\d{3}(?: [^\n]*)?\r\n/.exec(text)?.[0];
+        if (reply === undefined) break;
+        text = text.slice(reply.length);
+        this.#take(reply.trimEnd());
+      }
+    });
+    const lost = (why: string) => {
+      this.#lost ??= new Error(`connection lost: ${why}`);
+      for (const { reject } of this.#waiting.splice(0)) reject(this.#lost);
+    };
+    this.#socket.on("error", (error) => lost(String(error)));
+    this.#socket.on("close", () => lost("closed"));
   }
 
   #take(reply: string): void {

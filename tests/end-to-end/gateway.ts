@@ -8,9 +8,6 @@ import { Processes, type RunningProcess } from "./processes.ts";
 
 const TOKEN = "end-to-end";
 
-/** The key that all processes share, so that they read each other's sealed secrets. */
-const SECRET_KEY = btoa("end-to-end".padEnd(32, "."));
-
 /** A message as the API shows it. */
 export interface ShownMessage {
   readonly id: string;
@@ -32,6 +29,8 @@ export interface ShownMessage {
 /** Make one at the top of a test file; `start` belongs in beforeAll, `stop` in afterAll. */
 export class Gateway {
   readonly processes = new Processes();
+  /** Holds the certificate that the ingresses make for themselves. */
+  readonly dataDir = Deno.makeTempDirSync({ prefix: "postern-data-" });
   #database: TestDatabase | undefined;
   #api = "";
 
@@ -42,7 +41,6 @@ export class Gateway {
       DATABASE_URL: this.databaseUrl,
       POSTERN_ADMIN_LISTEN: "127.0.0.1:0",
       POSTERN_ADMIN_TOKEN: TOKEN,
-      POSTERN_SECRET_KEY: SECRET_KEY,
     });
     const [url] = admin.listening;
     if (url === undefined) throw new Error("the API does not say where it listens");
@@ -55,6 +53,7 @@ export class Gateway {
       await this.processes.stop();
     } finally {
       await this.#database?.drop();
+      await Deno.remove(this.dataDir, { recursive: true });
     }
   }
 
@@ -64,20 +63,22 @@ export class Gateway {
   }
 
   startWorker(wrapper: readonly string[] = []): Promise<RunningProcess> {
-    const environment = { DATABASE_URL: this.databaseUrl, POSTERN_SECRET_KEY: SECRET_KEY };
-    return this.processes.start("worker", environment, wrapper);
+    return this.processes.start("worker", { DATABASE_URL: this.databaseUrl }, wrapper);
   }
 
-  /** Starts an ingress; answers it with its port. */
+  /** Starts an ingress; answers it with its ports, and with the first of them. */
   async startIngress(
     listen = "smtp://127.0.0.1:0",
-  ): Promise<RunningProcess & { readonly port: number }> {
+    environment: Readonly<Record<string, string>> = {},
+  ): Promise<RunningProcess & { readonly port: number; readonly ports: readonly number[] }> {
     const ingress = await this.processes.start("ingress", {
       DATABASE_URL: this.databaseUrl,
-      POSTERN_SECRET_KEY: SECRET_KEY,
       POSTERN_SMTP_LISTEN: listen,
+      POSTERN_DATA_DIR: this.dataDir,
+      ...environment,
     });
-    return { ...ingress, port: Number(new URL(ingress.listening[0] ?? "").port) };
+    const ports = ingress.listening.map((url) => Number(/:(\d+)$/.exec(url)?.[1]));
+    return { ...ingress, port: ports[0] ?? 0, ports };
   }
 
   /** A request to the API. */

@@ -14,6 +14,7 @@ export type Peer =
   | "smtp-source"
   | "python3"
   | "msmtp"
+  | "openssl"
   | "dovecot"
   | "exim"
   | "opensmtpd"

@@ -45,7 +45,6 @@ await runProcess("admin", async ({ environment, log, onStop, ready }) => {
   if (file !== undefined) log.info(created ? "token made" : "token read", { file });
   const app = createAdminApp({
     ...openStores(database),
-    hostname: environment.hostname,
     ping: () => ping(database),
     token,
     secretKey: await importSecretKey(await secretKey(environment)),

@@ -69,7 +69,6 @@ test("a failure of ours is reported to us and not told to the one who asks", asy
   const fail = () => Promise.reject(broken);
   const app = createAdminApp({
     ...storesThat(fail),
-    hostname: "gateway.test",
     ping: fail,
     token: TOKEN,
     secretKey: await importSecretKey(SECRET_KEY),
@@ -87,7 +86,6 @@ test("a database that never answers is not ready", async () => {
   const never = () => new Promise<never>(() => {});
   const app = createAdminApp({
     ...storesThat(never),
-    hostname: "gateway.test",
     ping: never,
     token: TOKEN,
     secretKey: await importSecretKey(SECRET_KEY),
@@ -107,7 +105,5 @@ function storesThat(does: () => Promise<never>): Stores {
     tokens: repository,
     audit: repository,
     idempotencyKeys: repository,
-    knownRecipients: repository,
-    queue: repository,
   };
 }

@@ -19,7 +19,8 @@
  *   Needs to write the data dir and to start programs; its children need neither. The admin token
  *   and the key that seals secrets of the configuration are generated at the first start into
  *   `admin-token` and `secret-key` in the data dir (mode 600), unless POSTERN_ADMIN_TOKEN and
- *   POSTERN_SECRET_KEY are set, and reach the children in their environment.
+ *   POSTERN_SECRET_KEY are set, and reach the children in their environment. So is a self-signed
+ *   certificate, unless POSTERN_TLS_CERT_FILE names one; the children read it there.
  *
  * DIAGNOSTICS
  *   Exit code 0 after a drain. Exit code 1, with one sentence on standard error, when a variable is
@@ -41,6 +42,7 @@ import {
   StartError,
 } from "@postern/process";
 import { migrate, seedSandbox } from "@postern/store";
+import { openCertificate } from "@postern/tls";
 import { gatewayChildren } from "./children.ts";
 import { keepPostgres } from "./embedded-postgres.ts";
 import { portProblem } from "./ports.ts";
@@ -57,6 +59,8 @@ async function start(context: ProcessContext): Promise<void> {
   const databaseUrl = environment.databaseUrl ?? await embeddedDatabase(context, dataDir);
   const token = await adminToken(environment);
   const key = await secretKey(environment);
+  // Made here, where files may be written: the children only read it.
+  (await openCertificate(environment, log, () => new Date())).stop();
   await prepare(databaseUrl, environment.databaseUrl === undefined);
   if (stopping.aborted) return;
 

@@ -1,20 +1,15 @@
 /**
- * One SMTP connection: carries bytes between a socket and the protocol core, and the core's
- * questions to policy and spool. It decides nothing itself.
+ * One SMTP connection: carries bytes between a socket and the protocol core, in clear or in TLS. It
+ * decides nothing itself.
  */
-import type { Socket } from "node:net";
-import { clientAt } from "@postern/routing";
-import {
-  type Reply,
-  reply,
-  type ServerAction,
-  ServerSession,
-  serverTimeoutSeconds,
-} from "@postern/smtp";
+import { isIPv6, type Socket } from "node:net";
+import { type ServerAction, ServerSession, serverTimeoutSeconds } from "@postern/smtp";
+import { unmapped } from "./forwarded-identity.ts";
 import type { Ingress } from "./gateway-state.ts";
-import { IncomingMessage } from "./incoming-message.ts";
-import { MailTransaction } from "./policy.ts";
-import type { SessionFacts } from "./session-facts.ts";
+import type { ServedListener } from "./listener.ts";
+import { SessionAnswers } from "./session-answers.ts";
+import { listenerOptions, sessionOptions } from "./session-options.ts";
+import type { HandshakeFailure, Secured } from "./tls-acceptor.ts";
 
 /** A connection being served. */
 export interface Connection {
@@ -27,29 +22,60 @@ export interface Connection {
 /** A client gets so long to close its side after we closed ours. */
 const CLOSE_MILLISECONDS = 5_000;
 
-/** Serves a socket until it is closed. `onClosed` is called once, at the end. */
+/** A handshake may take so long; the runtime does not always tell of a client that went away. */
+const HANDSHAKE_MILLISECONDS = 30_000;
+
+/** Serves a connection until it is closed. `onClosed` is called once, at the end. */
 export function serveConnection(
-  socket: Socket,
-  listener: string,
+  plain: Socket,
+  listener: ServedListener,
   ingress: Ingress,
   onClosed: () => void,
 ): Connection {
-  const address = (socket.remoteAddress ?? "").replace(/^::ffff:(?=\d+\.)/, "");
-  const facts = { address, port: socket.remotePort ?? 0, listener, verb: "HELO", helo: "" } as {
-    -readonly [name in keyof SessionFacts]: SessionFacts[name];
+  if (listener.kind !== "smtps") return serveSession(plain, listener, ingress, onClosed);
+  let connection: Connection | undefined;
+  plain.setNoDelay(true);
+  void beginTls(plain, ingress).then((outcome) => {
+    if ("problem" in outcome) {
+      logFailure(ingress, plain.remoteAddress ?? "", outcome);
+      onClosed();
+    } else connection = serveSession(outcome.socket, listener, ingress, onClosed, outcome);
+  });
+  return {
+    shutDown: () => connection === undefined ? plain.destroy() : connection.shutDown(),
+    destroy: () => connection === undefined ? plain.destroy() : connection.destroy(),
   };
+}
+
+function serveSession(
+  first: Socket,
+  listener: ServedListener,
+  ingress: Ingress,
+  onClosed: () => void,
+  secured?: Secured,
+): Connection {
+  let socket = first;
+  const address = unmapped(socket.remoteAddress ?? "");
+  const opening = {
+    address,
+    port: socket.remotePort ?? 0,
+    listener: listener.url,
+    verb: "HELO",
+    helo: "",
+    ...(secured === undefined ? {} : { tls: secured.facts }),
+  } as const;
   const session = new ServerSession({
     hostname: ingress.hostname,
     banner: "Postern",
-    // Only what delivery honours is offered.
-    extensions: { binaryMime: false, deliverBy: false, mtPriority: false, requireTls: false },
-    // Source routes are policy's to judge: they reach it as they were given.
-    sourceRoutes: "honour",
-    localNames: [],
+    ...listenerOptions(listener.kind),
+    tls: secured === undefined ? "available" : "active",
+    ...(secured === undefined ? {} : { tlsInformation: secured.information }),
+    proxy: listener.proxies?.check(address, isIPv6(address) ? "ipv6" : "ipv4") ?? false,
+    ...sessionOptions(ingress, opening),
   });
-  const place = ingress.admission.open();
-  let transaction: MailTransaction | undefined;
-  let message: IncomingMessage | undefined;
+  const answers = new SessionAnswers(ingress, session, opening, (answer) => {
+    void answer.catch(fail).then(pump);
+  });
   /** Something is under way that must end before the next action: a write to the spool, a delay. */
   let busy = false;
   /** We said all we have to say. */
@@ -87,78 +113,32 @@ export function serveConnection(
         socket.resume();
         socket.setTimeout(CLOSE_MILLISECONDS);
         return;
-      case "content":
-        return message?.add(action.bytes);
-      case "hello":
-        facts.verb = action.verb;
-        facts.helo = action.name;
-        session.accept();
-        return;
-      case "mail": {
-        const { reversePath, parameters } = action;
-        transaction = new MailTransaction(ingress, facts, reversePath, parameters);
-        return void answer(transaction.mail());
-      }
-      case "rcpt":
-        return void answer(transaction!.rcpt(action.forwardPath, action.parameters));
-      case "data":
-        message = new IncomingMessage(ingress, facts, action.envelope, transaction!);
-        session.accept();
-        return;
-      case "message": {
-        const complete = message!;
-        message = undefined;
-        // The spool's answer comes later; meanwhile the session has its question open.
-        void complete.commit(action.envelope).then((answer: Reply) => {
-          session.answer(answer);
-          pump();
-        });
-        return;
-      }
-      case "reset":
-        transaction = undefined;
-        void message?.discard();
-        message = undefined;
-        return;
-      case "connect": {
-        const client = clientAt(ingress.snapshot, address);
-        const who = { address, client, tls: false, helo: "" };
-        const refusal = place.take(ingress.snapshot, who);
-        if (refusal === undefined) session.accept();
-        else session.refuse(refusal);
-        return;
-      }
-      case "auth":
-      case "scram":
-      case "digest":
-      case "vrfy":
-      case "expn":
-      case "etrn":
-      case "xclient":
-      case "xforward":
-        // Never asked: the session offers none of them. Refusing is the safe answer all the same.
-        session.refuse(reply(502, "5.5.1", "Not available"));
-        return;
       case "startTls":
-      case "proxied":
-        return;
+        return startTls();
+      default:
+        return answers.perform(action);
     }
   }
 
-  /** Answers the session's question: at once, or when the reply is there. */
-  function answer(refusal: Reply | undefined | Promise<Reply | undefined>): void {
-    if (refusal instanceof Promise) {
-      void refusal.then((later) => {
-        answer(later);
-        pump();
-      }).catch(fail);
-    } else if (refusal === undefined) session.accept();
-    else session.refuse(refusal);
+  /** Hands the socket over to TLS in the moment in which its 220 was written. */
+  async function startTls(): Promise<void> {
+    const former = socket;
+    for (const [event, listen] of Object.entries(listeners)) former.off(event, listen);
+    former.setTimeout(0);
+    const outcome = await beginTls(former, ingress);
+    if ("problem" in outcome) {
+      logFailure(ingress, address, outcome);
+      return over();
+    }
+    socket = outcome.socket;
+    answers.secured(outcome.facts);
+    session.tlsStarted(outcome.information);
+    listen();
   }
 
   /** Reads only while the session can use it and the client takes what it is told. */
   function regulate() {
-    if (ended || closed) return;
+    if (ended || closed || session.timeout === "tls") return;
     if (busy || !session.wantsInput || socket.writableNeedDrain) socket.pause();
     else socket.resume();
     const seconds = serverTimeoutSeconds[session.timeout];
@@ -170,46 +150,67 @@ export function serveConnection(
     socket.destroy();
   }
 
-  function delay(seconds: number): Promise<void> {
-    return new Promise((resolve) => setTimeout(resolve, seconds * 1000));
+  function over() {
+    if (closed) return;
+    closed = true;
+    answers.end();
+    onClosed();
+  }
+
+  const listeners = {
+    data: (bytes: Uint8Array) => {
+      if (ended) return;
+      session.receive(bytes);
+      pump();
+    },
+    drain: regulate,
+    timeout: () => {
+      if (ended) return void socket.destroy();
+      session.timedOut();
+      pump();
+      // A client that does not even read our farewell is not waited for.
+      if (busy || socket.writableNeedDrain) socket.destroy();
+    },
+    end: () => {
+      session.inputEnded();
+      pump();
+    },
+    error: (error: Error) => {
+      ingress.log.debug("connection broke", { client: address, error: String(error) });
+    },
+    close: over,
+  };
+
+  function listen() {
+    for (const [event, listener] of Object.entries(listeners)) socket.on(event, listener);
   }
 
   socket.setNoDelay(true);
-  socket.on("data", (bytes: Uint8Array) => {
-    if (ended) return;
-    session.receive(bytes);
-    pump();
-  });
-  socket.on("drain", regulate);
-  socket.on("timeout", () => {
-    if (ended) return void socket.destroy();
-    session.timedOut();
-    pump();
-    // A client that does not even read our farewell is not waited for.
-    if (busy || socket.writableNeedDrain) socket.destroy();
-  });
-  socket.on("end", () => {
-    session.inputEnded();
-    pump();
-  });
-  socket.on("error", (error) => {
-    ingress.log.debug("connection broke", { client: address, error: String(error) });
-  });
-  socket.on("close", () => {
-    closed = true;
-    place.leave();
-    void message?.discard();
-    message = undefined;
-    onClosed();
-  });
-
+  listen();
   session.start();
   pump();
   return {
     shutDown: () => {
       session.shutDown();
-      pump();
+      // A client in the midst of its handshake has given us nothing to lose.
+      if (session.timeout === "tls") socket.destroy();
+      else pump();
     },
     destroy: () => socket.destroy(),
   };
+}
+
+function beginTls(socket: Socket, ingress: Ingress): Promise<Secured | HandshakeFailure> {
+  return ingress.tls.accept(socket, {
+    askCertificate: ingress.snapshot.clientCertificates.size > 0,
+    milliseconds: HANDSHAKE_MILLISECONDS,
+  });
+}
+
+function logFailure({ log }: Ingress, address: string, { problem }: HandshakeFailure): void {
+  log.info("no TLS", { client: unmapped(address), problem });
+}
+
+function delay(seconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, seconds * 1000));
 }

@@ -4,7 +4,9 @@ import type { Log } from "@postern/process";
 import type { RecipientFacts, Snapshot } from "@postern/routing";
 import type { Destination, Spool } from "@postern/store";
 import type { Admission } from "./admission.ts";
+import type { Authenticator } from "./authenticator.ts";
 import type { RecipientChecks } from "./recipient-checks.ts";
+import type { TlsAcceptor } from "./tls-acceptor.ts";
 
 /** Handed to every session; `snapshot` is replaced when the configuration changes. */
 export interface Ingress {
@@ -13,6 +15,8 @@ export interface Ingress {
   readonly log: Log;
   readonly now: () => Date;
   readonly admission: Admission;
+  readonly authenticator: Authenticator;
+  readonly tls: TlsAcceptor;
   /** Makes due what waits at a destination; answers how many deliveries. */
   readonly flush: (destination: Destination) => Promise<number | undefined>;
   readonly newQueueId: () => string;

@@ -63,7 +63,6 @@ export class IncomingMessage {
       }),
       id: this.id,
       ...(onlyForwardPath === undefined ? {} : { for: onlyForwardPath }),
-      ...(facts.tls === undefined ? {} : { tls: facts.tls }),
       date: this.#receivedAt,
     }));
   }

@@ -7,6 +7,7 @@ import {
 } from "@postern/config";
 import { compile } from "@postern/routing";
 import { expect, test } from "vitest";
+import { Authenticator } from "./authenticator.ts";
 import { expand, startQueue, verify } from "./inquiries.ts";
 import type { RecipientChecks } from "./recipient-checks.ts";
 import type { SessionFacts } from "./session-facts.ts";
@@ -84,6 +85,7 @@ const ingress = {
   snapshot,
   hostname: "gateway.test",
   now: () => new Date(0),
+  authenticator: new Authenticator({ secret: new Uint8Array(32), now: () => new Date(0) }),
   recipientChecks: recipientChecks as unknown as RecipientChecks,
 };
 
@@ -143,7 +145,7 @@ test("ETRN makes due what waits for domains of ours", async () => {
 });
 
 test("settings, client and user make a session's limits", () => {
-  expect(sessionOptions(snapshot, stranger)).toMatchObject({
+  expect(sessionOptions(ingress, stranger)).toMatchObject({
     limits: {
       messageSize: 100_000,
       recipients: 1000,
@@ -158,9 +160,9 @@ test("settings, client and user make a session's limits", () => {
     localNames: [],
   });
   const tls = { protocol: "TLSv1.3", cipher: "", peerFingerprint: certificate };
-  expect(sessionOptions(snapshot, { ...stranger, tls }).limits)
+  expect(sessionOptions(ingress, { ...stranger, tls }).limits)
     .toMatchObject({ messageSize: 1000, recipients: 7 });
-  expect(sessionOptions(snapshot, { ...stranger, tls, user: "anna" }).limits)
+  expect(sessionOptions(ingress, { ...stranger, tls, user: "anna" }).limits)
     .toMatchObject({ messageSize: 500, recipients: 7 });
 });
 
@@ -173,14 +175,14 @@ test("trust is the client's; who speaks for others stays who connected", () => {
     xforward: false,
     authParameter: false,
   };
-  expect(sessionOptions(snapshot, stranger).trust).toEqual(no);
-  expect(sessionOptions(snapshot, facts).trust).toEqual({ ...no, vrfy: true, etrn: true });
+  expect(sessionOptions(ingress, stranger).trust).toEqual(no);
+  expect(sessionOptions(ingress, facts).trust).toEqual({ ...no, vrfy: true, etrn: true });
   const tls = { protocol: "TLSv1.3", cipher: "", peerFingerprint: certificate };
-  expect(sessionOptions(snapshot, { ...stranger, tls }).trust)
+  expect(sessionOptions(ingress, { ...stranger, tls }).trust)
     .toEqual({ ...no, expn: true, authParameter: true });
-  expect(sessionOptions(snapshot, { ...stranger, via: "10.1.0.1" }).trust)
+  expect(sessionOptions(ingress, { ...stranger, via: "10.1.0.1" }).trust)
     .toEqual({ ...no, xclient: true, xforward: true });
-  expect(sessionOptions(snapshot, { ...facts, address: "10.1.0.1", via: "192.0.2.1" }).trust)
+  expect(sessionOptions(ingress, { ...facts, address: "10.1.0.1", via: "192.0.2.1" }).trust)
     .toEqual(no);
 });
 
@@ -194,8 +196,8 @@ test("users submit by TLS and AUTH, unless a proxy that we trust names them", ()
     });
   }
   const named = { ...stranger, via: "10.1.0.1", user: "anna" };
-  expect(sessionOptions(snapshot, named)).toMatchObject({ authRequired: false });
-  expect(sessionOptions(snapshot, { ...stranger, user: "anna" })).not.toHaveProperty(
+  expect(sessionOptions(ingress, named)).toMatchObject({ authRequired: false });
+  expect(sessionOptions(ingress, { ...stranger, user: "anna" })).not.toHaveProperty(
     "authRequired",
   );
 });

@@ -3,7 +3,7 @@
  * has nothing to do with this one would share it silently, too: the port must be free, or in use
  * by processes that this gateway's database knows.
  */
-import { createServer, type Server } from "node:net";
+import { BlockList, createServer, isIPv6, type Server } from "node:net";
 import { type SmtpListener, StartError } from "@postern/process";
 import { type Database, processesListening } from "@postern/store";
 import { type Connection, serveConnection } from "./connection.ts";
@@ -11,10 +11,19 @@ import type { Ingress } from "./gateway-state.ts";
 
 /** An open listener. */
 export interface OpenListener {
-  /** `smtp://host:port` with the real port. */
+  /** `smtp://host:port` and its like with the real port. */
   readonly url: string;
   /** Takes no new connection and ends the others; resolves when all are gone. */
   stop(): Promise<void>;
+}
+
+/** What a connection is told of its listener. */
+export interface ServedListener {
+  readonly kind: SmtpListener["kind"];
+  /** As it stands in the environment. */
+  readonly url: string;
+  /** Whose connections begin with a PROXY protocol preamble. */
+  readonly proxies?: Pick<BlockList, "check">;
 }
 
 /** This process in the books. */
@@ -33,13 +42,13 @@ export async function openListener(
   database: Database,
   self: Self,
 ): Promise<OpenListener> {
-  if (listener.kind !== "smtp") {
-    throw new StartError(`${listener.url}: listeners of kind ${listener.kind} are not served yet`);
-  }
   if (listener.port !== 0) await guard(listener, database, self);
   const connections = new Set<Connection>();
+  const { kind, url } = listener;
+  const proxies = listener.proxies && blockListOf(listener.proxies);
+  const served = { kind, url, ...(proxies === undefined ? {} : { proxies }) };
   const server = createServer({ allowHalfOpen: true }, (socket) => {
-    const connection = serveConnection(socket, listener.url, ingress, () => {
+    const connection = serveConnection(socket, served, ingress, () => {
       connections.delete(connection);
     });
     connections.add(connection);
@@ -60,6 +69,15 @@ export async function openListener(
         for (const connection of connections) connection.shutDown();
       }),
   };
+}
+
+function blockListOf(networks: readonly string[]): BlockList {
+  const list = new BlockList();
+  for (const network of networks) {
+    const [address = "", bits] = network.split("/");
+    list.addSubnet(address, Number(bits), isIPv6(address) ? "ipv6" : "ipv4");
+  }
+  return list;
 }
 
 /** Refuses a port that somebody else listens on. */

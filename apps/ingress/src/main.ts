@@ -16,14 +16,18 @@
  *   When Postgres is away, messages get 451 4.3.0 and nothing is accepted; the configuration last
  *   read stays in force. Exit code 1: it could not start, one sentence on stderr says why. SIGTERM:
  *   takes no new connection, ends each session at its next command with 421 4.3.2, then exits 0.
+ *   SIGHUP: reads the certificate's files anew; they are also looked at every ten seconds.
  *
  * CONFIGURATION
- *   DATABASE_URL (needed), POSTERN_SMTP_LISTEN, POSTERN_HOSTNAME, POSTERN_LOG_LEVEL,
+ *   DATABASE_URL (needed), POSTERN_SMTP_LISTEN, POSTERN_HOSTNAME, POSTERN_TLS_CERT_FILE
+ *   and POSTERN_TLS_KEY_FILE, POSTERN_DATA_DIR, POSTERN_SECRET_KEY, POSTERN_LOG_LEVEL,
  *   POSTERN_LOG_FORMAT; everything else comes from the database while it runs.
  */
 import { hostname as machineName } from "node:os";
 import { createResolver, readHosts } from "@postern/dns";
 import { existingSecretKey, requireDatabaseUrl, runProcess, StartError } from "@postern/process";
+import { SECRET_KEY_BYTES } from "@postern/secrets";
+import { openCertificate } from "@postern/tls";
 import { compile } from "@postern/routing";
 import {
   flushDestination,
@@ -36,11 +40,12 @@ import {
   openSpool,
 } from "@postern/store";
 import { Admission } from "./admission.ts";
+import { Authenticator } from "./authenticator.ts";
 import { Callouts } from "./callouts.ts";
 import type { Ingress } from "./gateway-state.ts";
 import { type OpenListener, openListener } from "./listener.ts";
 import { RecipientChecks } from "./recipient-checks.ts";
-import { senderReversal } from "./sender-reversal.ts";
+import { TlsAcceptor } from "./tls-acceptor.ts";
 
 /** How often content is removed whose message never came. */
 const CLEAN_UP_MILLISECONDS = 3_600_000;
@@ -63,7 +68,16 @@ await runProcess("ingress", async ({ environment, log, onStop, ready }) => {
       random: Math.random,
     }),
   );
-  const reverseOf = senderReversal(await existingSecretKey(environment), now);
+  const certificate = await openCertificate(environment, log, now);
+  onStop(() => certificate.stop());
+  const reload = () => void certificate.reload();
+  Deno.addSignalListener("SIGHUP", reload);
+  onStop(() => Deno.removeSignalListener("SIGHUP", reload));
+  const tls = new TlsAcceptor(certificate);
+  // Without the gateway's key each ingress answers for unknown users with salts of its own.
+  const secret = await existingSecretKey(environment) ??
+    crypto.getRandomValues(new Uint8Array(SECRET_KEY_BYTES));
+  const authenticator = new Authenticator({ secret, now });
   let ingress: Ingress | undefined;
   const spool = openSpool(database);
   const feed = await followConfiguration(database, {
@@ -78,12 +92,13 @@ await runProcess("ingress", async ({ environment, log, onStop, ready }) => {
           spool,
           log,
           admission: new Admission(),
+          authenticator,
+          tls,
           now,
           flush: (destination) => flushDestination(database, destination),
           newQueueId,
           resolver,
           recipientChecks,
-          reverseOf,
           snapshot,
         };
       }

@@ -12,6 +12,8 @@ import {
   type Snapshot,
 } from "@postern/routing";
 import type { ServerSessionOptions, ServerTrust } from "@postern/smtp";
+import { mechanismsOf } from "./authentication.ts";
+import type { Ingress } from "./gateway-state.ts";
 import { routingSession } from "./policy.ts";
 import type { SessionFacts } from "./session-facts.ts";
 
@@ -23,7 +25,7 @@ export function listenerOptions(kind: SmtpListener["kind"]): Partial<ServerSessi
 
 /** What settings, client and user ask for. */
 export function sessionOptions(
-  snapshot: Snapshot,
+  { snapshot, authenticator }: Pick<Ingress, "snapshot" | "authenticator">,
   facts: SessionFacts,
 ): Partial<ServerSessionOptions> {
   const { smtp } = snapshot.settings;
@@ -39,6 +41,10 @@ export function sessionOptions(
     },
     lineEnds: smtp.lineEnds,
     tarpit: smtp.tarpit,
+    // Where nobody could authenticate, nobody is invited to.
+    auth: { mechanisms: snapshot.users.size === 0 ? [] : mechanismsOf(authenticator) },
+    // Only what delivery honours is offered.
+    extensions: { binaryMime: false, deliverBy: false, mtPriority: false, requireTls: false },
     trust: trustOf(snapshot, facts, session),
     // Domains and clients say what becomes of source routes: policy gets them as they were given.
     sourceRoutes: "honour",

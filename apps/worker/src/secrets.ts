@@ -8,15 +8,20 @@ import type { Delivering } from "./delivering.ts";
 export async function secretsUnder(
   bytes: Uint8Array<ArrayBuffer> | undefined,
 ): Promise<Pick<Delivering, "openSecret" | "signSender">> {
-  const key = bytes && await importSecretKey(bytes);
+  if (bytes === undefined) {
+    return {
+      openSecret: () => Promise.reject(new Error("this worker has no POSTERN_SECRET_KEY")),
+      signSender: undefined,
+    };
+  }
+  const key = await importSecretKey(bytes);
   return {
     openSecret: async (secret: Secret) => {
       if (typeof secret === "string") return secret;
-      if (key === undefined) throw new Error("this worker has no POSTERN_SECRET_KEY");
       const text = isSealed(secret) ? await openSecret(key, secret) : undefined;
       if (text === undefined) throw new Error("it was sealed with another POSTERN_SECRET_KEY");
       return text;
     },
-    signSender: bytes && senderSigning(bytes),
+    signSender: senderSigning(bytes),
   };
 }

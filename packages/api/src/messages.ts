@@ -42,8 +42,7 @@ const summary = z.object({
   })),
 });
 const summarySchema = summary.meta({ id: "MessageSummary" });
-/** A message as it is shown whole. */
-export const detailSchema = summary.extend({
+const detailSchema = summary.extend({
   session: z.looseObject({}).meta({ description: "The session that it came by" }),
   parameters: z.looseObject({}).meta({ description: "The ESMTP parameters of MAIL" }),
   configurationVersion: z.int(),

@@ -103,6 +103,7 @@ describe("environment", () => {
     ["POSTERN_SMTP_LISTEN", "smtp://h:25?proxy=10.0.0.0/33", "expected"],
     ["POSTERN_SMTP_LISTEN", "smtp://h:25?proxy=10.0.0.1,", "expected"],
     ["POSTERN_SMTP_LISTEN", "smtp://h:25?tls=no", "expected"],
+    ["POSTERN_SMTP_LISTEN", "smtps://h:25?proxy=10.0.0.0/8", "expected"],
     ["POSTERN_SMTP_LISTEN", "smtp://h:25?proxy=::1 smtps://h:25", "each host and port only once"],
     ["POSTERN_SMTP_LISTEN", "smtp://h:25 smtps://h:25", "each host and port only once"],
     ["POSTERN_ADMIN_LISTEN", "8025", '"8025", expected HOST:PORT'],

@@ -58,7 +58,7 @@ export const SECRET_KEY_BYTES = 32;
 const LOG_LEVELS = ["debug", "info", "warning", "error"] as const;
 const LOG_FORMATS = ["pretty", "json"] as const;
 const LISTEN_EXPECTED = "a space-separated list of smtp://HOST:PORT, submission://HOST:PORT and " +
-  "smtps://HOST:PORT, with an IPv6 address in brackets, each perhaps with ?proxy=NETWORK,… behind it";
+  "smtps://HOST:PORT, with an IPv6 address in brackets, the first two perhaps with ?proxy=NETWORK,… behind";
 const DOMAIN =
   /^(?=.{1,255}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$/i;
 
@@ -84,6 +84,8 @@ function parseListener(text: string): SmtpListener | undefined {
   const address = parseHostPort(hostPort);
   const proxies = proxy?.split(",").map(parseNetwork);
   if (address === undefined || proxies?.includes(undefined)) return undefined;
+  // The preamble comes in clear, before the handshake that nobody could begin then.
+  if (kind === "smtps" && proxies !== undefined) return undefined;
   return {
     kind: kind as SmtpListener["kind"],
     ...address,

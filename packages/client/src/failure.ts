@@ -48,6 +48,8 @@ function documentIn(text: string): ProblemDocument | undefined {
 export function unreachable(url: string, error: unknown): Failure {
   let cause = error;
   while (cause instanceof Error && cause.cause instanceof Error) cause = cause.cause;
-  const reason = cause instanceof Error ? cause.message : String(cause);
+  const message = cause instanceof Error ? cause.message : String(cause);
+  // The runtime tells the whole way down to the socket; its end is the reason.
+  const reason = /([^:]+?)(?: \(os error \d+\))?$/.exec(message)?.[1]?.trim() ?? message;
   return { kind: "unreachable", url, sentence: `${url} cannot be asked: ${reason}` };
 }

@@ -1,0 +1,95 @@
+/** `postern queue` and `postern destinations`: how much waits where, and what holds it up. */
+import type { Command } from "commander";
+import { ask, askAll, openSession, type Session } from "../gateway.ts";
+import { CommandError, type Surroundings } from "../surroundings.ts";
+import { type Column, tableOf, timeOf } from "../table.ts";
+
+/** A destination as the API answers it. */
+interface Destination {
+  readonly id: number;
+  readonly relay: string;
+  readonly nextHop: string;
+  readonly depth: number;
+  readonly inFlight: number;
+  readonly oldest: string | null;
+  readonly lastReply: string | null;
+  readonly notBefore: string | null;
+  readonly failures: number;
+  readonly pausedAt: string | null;
+}
+
+const COLUMNS: readonly Column<Destination>[] = [
+  { title: "id", of: ({ id }) => id, right: true },
+  { title: "relay", of: ({ relay }) => relay },
+  { title: "next hop", of: ({ nextHop }) => nextHop },
+  { title: "queued", of: ({ depth }) => depth, right: true },
+  { title: "in flight", of: ({ inFlight }) => inFlight, right: true },
+  { title: "oldest", of: ({ oldest }) => timeOf(oldest) },
+  { title: "state", of: stateOf },
+  { title: "last reply", of: ({ lastReply }) => lastReply },
+];
+
+function stateOf({ pausedAt, failures, notBefore }: Destination): string {
+  if (pausedAt !== null) return "paused";
+  if (failures > 0) return `failed ${failures}×, next ${timeOf(notBefore)?.slice(11) ?? "now"}`;
+  return "ok";
+}
+
+/** Adds the commands. */
+export function addDestinationCommands(program: Command, surroundings: Surroundings): void {
+  program.command("queue").description("what waits, by destination, most first")
+    .action(async (_options, command: Command) => {
+      const session = await openSession(command, surroundings);
+      const found = await askAll<Destination>(session, "/v1/destinations", { state: "waiting" });
+      const items = found.toSorted((a, b) => b.depth - a.depth);
+      session.show(items, () => {
+        const total = items.reduce((sum, { depth }) => sum + depth, 0);
+        if (total === 0) return "The queue is empty\n";
+        const where = items.length === 1 ? "one destination" : `${items.length} destinations`;
+        return `${tableOf(items, COLUMNS, session.columns)}\n${total} in the queue, at ${where}\n`;
+      });
+    });
+
+  const group = program.command("destinations").description("where deliveries go");
+  group.command("list").description("destinations: how much waits, since when, what holds it up")
+    .option("--relay <name>", "of this relay")
+    .option("--next-hop <domain>", "with this next hop")
+    .option("--state <state>", "waiting, failing or paused")
+    .action(async (query: Record<string, string>, command: Command) => {
+      const session = await openSession(command, surroundings);
+      const items = await askAll<Destination>(session, "/v1/destinations", query);
+      session.show(items, () => tableOf(items, COLUMNS, session.columns));
+    });
+
+  const actions = {
+    pause: "stop delivering to a destination",
+    resume: "deliver to a destination again",
+    flush: "make all that waits at a destination due now",
+  };
+  for (const [action, description] of Object.entries(actions)) {
+    group.command(action).argument("<id>", "its id, RELAY/NEXT-HOP, or a next hop of one relay")
+      .description(description)
+      .action(async (which: string, _options, command: Command) => {
+        const session = await openSession(command, surroundings);
+        const id = await idOf(session, which);
+        const one = await ask<Destination>(session, "POST", `/v1/destinations/${id}/${action}`);
+        session.show(one, () => tableOf([one], COLUMNS, session.columns));
+      });
+  }
+}
+
+/** The id of a destination that a person names. */
+async function idOf(session: Session, which: string): Promise<string> {
+  if (/^\d+$/.test(which)) return which;
+  const slash = which.indexOf("/");
+  const found = await askAll<Destination>(session, "/v1/destinations", {
+    nextHop: which.slice(slash + 1),
+    ...(slash > 0 && { relay: which.slice(0, slash) }),
+  });
+  if (found.length === 0) throw new CommandError(`There is no destination ${which}`);
+  if (found.length > 1) {
+    const names = found.map(({ relay, nextHop }) => `${relay}/${nextHop}`).join(", ");
+    throw new CommandError(`${which} is several destinations: ${names}`);
+  }
+  return String(found[0]!.id);
+}

@@ -1,0 +1,57 @@
+/** `postern tokens`: who may use the API, and for what. */
+import { SCOPES } from "@postern/api";
+import type { Command } from "commander";
+import { ask, askAll, openSession } from "../gateway.ts";
+import type { Surroundings } from "../surroundings.ts";
+import { tableOf, timeOf } from "../table.ts";
+
+interface Token {
+  readonly id: string;
+  readonly name: string;
+  readonly scopes: readonly string[];
+  readonly createdAt: string;
+  readonly expiresAt: string | null;
+  readonly lastUsedAt: string | null;
+}
+
+/** Adds the commands. */
+export function addTokenCommands(program: Command, surroundings: Surroundings): void {
+  const group = program.command("tokens").description("tokens of the API and what they allow");
+
+  group.command("list").description("the tokens by name")
+    .action(async (_options, command: Command) => {
+      const session = await openSession(command, surroundings);
+      const items = await askAll<Token>(session, "/v1/tokens");
+      session.show(items, () =>
+        tableOf(items, [
+          { title: "name", of: ({ name }) => name },
+          { title: "scopes", of: ({ scopes }) => scopes.join(" ") },
+          { title: "expires", of: ({ expiresAt }) => timeOf(expiresAt) ?? "never" },
+          { title: "last used", of: ({ lastUsedAt }) => timeOf(lastUsedAt) ?? "never" },
+        ], session.columns));
+    });
+
+  group.command("create").argument("<name>").description("make a token; it is shown this once")
+    .requiredOption("--scope <scope...>", Object.keys(SCOPES).join(", "))
+    .option("--expires <time>", "when it ends: 2027-01-31T12:00:00Z; never when absent")
+    .action(async (
+      name: string,
+      { scope, expires }: { scope: string[]; expires?: string },
+      command: Command,
+    ) => {
+      const session = await openSession(command, surroundings);
+      const made = await ask<Token & { token: string }>(session, "POST", "/v1/tokens", {
+        json: { name, scopes: scope, ...(expires !== undefined && { expiresAt: expires }) },
+      });
+      // The token alone on stdout, so that it can be piped to where it is kept.
+      if (!session.json) surroundings.error("Keep it: it is not shown again\n");
+      session.show(made, ({ token }) => `${token}\n`);
+    });
+
+  group.command("delete").argument("<name>", "its name or id").description("end a token")
+    .action(async (name: string, _options, command: Command) => {
+      const session = await openSession(command, surroundings);
+      await ask(session, "DELETE", `/v1/tokens/${encodeURIComponent(name)}`);
+      session.show({ deleted: name }, () => `token ${name} is deleted\n`);
+    });
+}

@@ -1,0 +1,102 @@
+/**
+ * Aligned tables for people. Widths are those of a terminal: wide characters take two columns,
+ * combining ones none. What comes from outside cannot steer the terminal: control characters are
+ * shown, never sent.
+ */
+
+/** Characters that take two columns: East Asian wide and full-width ones, and emoji. */
+const WIDE =
+  /[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{20000}-\u{3fffd}]|\p{Emoji_Presentation}/u;
+const ZERO = /[\p{Mn}\p{Me}\p{Cf}]/u;
+
+/** The columns that a text takes on a terminal. */
+export function widthOf(text: string): number {
+  let width = 0;
+  for (const character of text) {
+    width += ZERO.test(character) ? 0 : WIDE.test(character) ? 2 : 1;
+  }
+  return width;
+}
+
+/** A text in one line that a terminal shows as it is. */
+export function shown(text: string): string {
+  return text.replaceAll(/[\r\n\t]+/g, " ")
+    // deno-lint-ignore no-control-regex
+    .replaceAll(/[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]/g, (character) => {
+      return `\\x${character.codePointAt(0)!.toString(16).padStart(2, "0")}`;
+    });
+}
+
+/** A text cut to so many columns, with a sign that it was. */
+function cut(text: string, columns: number): string {
+  if (widthOf(text) <= columns) return text;
+  let kept = "";
+  let width = 0;
+  for (const character of text) {
+    width += widthOf(character);
+    if (width > columns - 1) break;
+    kept += character;
+  }
+  return `${kept}…`;
+}
+
+/** A column of a table. */
+export interface Column<Row> {
+  readonly title: string;
+  readonly of: (row: Row) => string | number | null | undefined;
+  /** Numbers stand at the right. */
+  readonly right?: boolean;
+}
+
+const GAP = "  ";
+const LEAST = 8;
+
+/**
+ * A table with its head. With a number of columns given, the widest columns are cut until it fits.
+ */
+export function tableOf<Row>(
+  rows: readonly Row[],
+  columns: readonly Column<Row>[],
+  fit: number | undefined,
+): string {
+  const cells = [
+    columns.map(({ title }) => title.toUpperCase()),
+    ...rows.map((row) => columns.map(({ of }) => shown(String(of(row) ?? "-")) || "-")),
+  ];
+  const widths = columns.map((_, index) => Math.max(...cells.map((row) => widthOf(row[index]!))));
+  const total = () => widths.reduce((sum, width) => sum + width, GAP.length * (widths.length - 1));
+  while (fit !== undefined && total() > fit && Math.max(...widths) > LEAST) {
+    widths[widths.indexOf(Math.max(...widths))]! -= 1;
+  }
+  return cells.map((row) =>
+    row.map((cell, index) => {
+      const text = cut(cell, widths[index]!);
+      const padding = " ".repeat(widths[index]! - widthOf(text));
+      return columns[index]!.right ? padding + text : text + padding;
+    }).join(GAP).trimEnd() + "\n"
+  ).join("");
+}
+
+/** Facts about one thing, a line for each. */
+export function factsOf(facts: readonly (readonly [string, string | number | null | undefined])[]) {
+  const known = facts.filter(([, value]) => value !== null && value !== undefined && value !== "");
+  const width = Math.max(0, ...known.map(([name]) => widthOf(name)));
+  return known.map(([name, value]) =>
+    `${name}:${" ".repeat(width - widthOf(name) + 2)}${shown(String(value))}\n`
+  ).join("");
+}
+
+/** Bytes as people read them. */
+export function sizeOf(bytes: number): string {
+  for (const [unit, factor] of [["GB", 1e9], ["MB", 1e6], ["kB", 1e3]] as const) {
+    if (bytes >= factor) return `${(bytes / factor).toFixed(bytes < 10 * factor ? 1 : 0)} ${unit}`;
+  }
+  return `${bytes} B`;
+}
+
+/** A time of the API as people read it: UTC, to the second. */
+export function timeOf(text: string | null | undefined): string | null {
+  return text === null || text === undefined
+    ? null
+    : text.replace("T", " ").replace(/\.\d+Z$/, "Z");
+}

@@ -36,7 +36,7 @@ const ADAPTERS = [
 const SOCKET_MODULES = ["net", "tls", "dgram", "http", "https", "http2"].map((m) => `node:${m}`);
 const SOCKET_CALL = /\bDeno\.(listen\w*|connect\w*|serve|startTls)\b/;
 /** What of node:net opens nothing. */
-const ADDRESS_TESTS = ["isIP", "isIPv4", "isIPv6"];
+const ADDRESS_TESTS = ["isIP", "isIPv4", "isIPv6", "BlockList"];
 
 /** What is not handed in, and so answers differently from one time to the next; and waiting. */
 const IMPURE = new RegExp([

@@ -27,13 +27,24 @@ if (args[0] === "import") {
   reading.push(...args.slice(1).filter((arg) => !arg.startsWith("-")), "/etc");
 }
 
+const variables = [
+  "POSTERN_URL",
+  "POSTERN_TOKEN",
+  "POSTERN_DATA_DIR",
+  // commander and yaml ask for these.
+  "NO_COLOR",
+  "FORCE_COLOR",
+  "CLICOLOR_FORCE",
+  "LOG_STREAM",
+  "LOG_TOKENS",
+];
 const child = spawn(deno, [
   "run",
   "--no-prompt",
   "--quiet",
   "--allow-net",
-  "--allow-env=POSTERN_URL,POSTERN_TOKEN,POSTERN_DATA_DIR,NO_COLOR,FORCE_COLOR,CLICOLOR_FORCE",
-  ...[`--allow-read=${list(reading)}`],
+  `--allow-env=${variables.join(",")}`,
+  `--allow-read=${list(reading)}`,
   ...(writing.length > 0 ? [`--allow-write=${list(writing)}`] : []),
   join(root, "apps", "cli", "src", "main.ts"),
   ...args,
@@ -54,7 +65,10 @@ function named(short, long) {
   }).filter((file) => file !== "" && file !== "-");
 }
 
-/** As Deno takes paths: a comma within one is doubled. */
+/** As Deno takes paths: parted by commas. One with a comma within is stood for by its directory. */
 function list(paths) {
-  return paths.map((path) => path.replaceAll(",", ",,")).join(",");
+  return paths.map((path) => {
+    while (path.includes(",")) path = dirname(path);
+    return path;
+  }).join(",");
 }

@@ -144,7 +144,6 @@ async function replace(
 
 function noted(note: string | undefined): Record<string, string> {
   if (note === undefined) return {};
-  // deno-lint-ignore no-control-regex
   if (!/^[\x20-\x7e]*$/.test(note)) throw new UsageError("--note: expected one line of ASCII");
   return { "Postern-Note": note };
 }

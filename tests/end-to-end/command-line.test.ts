@@ -1,0 +1,161 @@
+/** The command line against the API over a real database: as a process, and in this one. */
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { openTestApi, type TestApi, TOKEN } from "../../apps/admin/src/testing/api.ts";
+import { run } from "../../apps/cli/src/program.ts";
+
+const root = fileURLToPath(new URL("../..", import.meta.url));
+let api: TestApi;
+let server: Deno.HttpServer<Deno.NetAddr>;
+let url: string;
+
+beforeAll(async () => {
+  api = await openTestApi();
+  server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, (request) => {
+    const { pathname, search } = new URL(request.url);
+    return api.request(pathname + search, request);
+  });
+  url = `http://127.0.0.1:${server.addr.port}`;
+});
+
+afterAll(async () => {
+  await server.shutdown();
+  await api.close();
+});
+
+/** Runs a command line in this process; answers its code and what it said. */
+async function postern(
+  args: readonly string[],
+  { columns, files = {}, token = TOKEN }: {
+    columns?: number;
+    files?: Record<string, string>;
+    token?: string;
+  } = {},
+) {
+  const said = { out: "", error: "", written: {} as Record<string, string> };
+  const code = await run(args, {
+    environment: { POSTERN_URL: url, POSTERN_TOKEN: token },
+    columns,
+    out: (text) => void (said.out += text),
+    outBytes: (bytes) => void (said.out += new TextDecoder().decode(bytes)),
+    error: (text) => void (said.error += text),
+    readText: (file) =>
+      file in files
+        ? Promise.resolve(files[file]!)
+        : Promise.reject(new Error(`no such file: ${file}`)),
+    writeText: (file, text) => Promise.resolve(void (said.written[file] = text)),
+  });
+  return { code, ...said };
+}
+
+test("resources: set by fields and by file, list, get, delete", async () => {
+  const set = await postern([
+    "relays",
+    "set",
+    "internal",
+    "kind=smtp",
+    "hosts.0.host=10.0.0.5",
+    "hosts.0.port=2525",
+    "tls={policy: encrypt}",
+  ]);
+  expect([set.code, set.error]).toEqual([0, ""]);
+  const files = { "d.yaml": "relay: internal\ncatchAll: post@bücher.example\n" };
+  const domain = ["domains", "set", "bücher.example", "-f", "d.yaml", "sourceRoutes=refuse"];
+  expect((await postern(domain, { files })).code).toBe(0);
+
+  expect((await postern(["relays", "list"])).out).toBe([
+    "NAME      KIND  GOES TO                        TLS",
+    "default   mx    the mail hosts of each domain  may",
+    "internal  smtp  10.0.0.5:2525                  encrypt",
+    "",
+  ].join("\n"));
+  expect(JSON.parse((await postern(["--json", "domains", "list"])).out)).toMatchObject([
+    { name: "xn--bcher-kva.example", relay: "internal", sourceRoutes: "refuse" },
+  ]);
+  expect((await postern(["domains", "get", "bücher.example"])).out)
+    .toContain("catchAll: post@xn--bcher-kva.example\n");
+  expect(await postern(["relays", "delete", "internal"])).toMatchObject({
+    code: 1,
+    error: expect.stringMatching(/^postern: .*domain xn--bcher-kva\.example/),
+  });
+  expect((await postern(["domains", "delete", "bücher.example"])).out)
+    .toBe("domain bücher.example is deleted\n");
+  expect((await postern(["relays", "delete", "internal"])).code).toBe(0);
+});
+
+test("every field at fault is named with its pointer", async () => {
+  const { code, out, error } = await postern([
+    "relays",
+    "set",
+    "bad",
+    "--definition",
+    '{"kind":"smtp","hosts":[{"host":"a b","port":0}],"extra":1}',
+  ]);
+  expect([code, out]).toEqual([1, ""]);
+  const [sentence, ...fields] = error.trimEnd().split("\n");
+  expect(sentence).toBe("postern: The relay is not valid");
+  expect(fields.map((line) => line.split(":")[0]!.trim()).toSorted())
+    .toEqual(["/extra", "/hosts/0/host", "/hosts/0/port"]);
+});
+
+test.each([
+  [["frobnicate"], 2, /unknown command/],
+  [["relays", "set", "x"], 2, /give the definition/],
+  [["relays", "set", "x", "=1"], 2, /expected KEY=VALUE/],
+  [["relays", "set", "x", "-f", "no.yaml"], 1, /no\.yaml cannot be read: no such file/],
+  [["relays", "get", "nix"], 1, /^postern: There is no relay nix\n$/],
+  [["--url", "nowhere", "relays", "list"], 1, /expected http:\/\/HOST:PORT/],
+  [["--token", "wrong", "relays", "list"], 1, /POSTERN_TOKEN/],
+  [["messages", "list", "--limit", "many"], 2, /expected a number/],
+  [["messages", "list", "--state", "lost"], 1, /^ {2}state: expected one of/m],
+  [["explain", "--from", "a@b.test"], 2, /--to/],
+])("%j is refused", async (args, code, words) => {
+  const said = await postern(args);
+  expect([said.code, said.out]).toEqual([code, ""]);
+  expect(said.error).toMatch(words);
+});
+
+test("a gateway that is away is told in one sentence", async () => {
+  const closed = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  closed.close();
+  const said = await postern(["--url", `http://127.0.0.1:${closed.addr.port}`, "relays", "list"]);
+  expect([said.code, said.out]).toEqual([1, ""]);
+  expect(said.error).toMatch(/^postern: http:\S+ cannot be asked: Connection refused\. Is .*\n$/);
+});
+
+test("settings, status and help", async () => {
+  expect((await postern(["settings", "set", "postmaster=post@example.com"])).code).toBe(0);
+  expect((await postern(["settings", "get"])).out).toMatch(/^postmaster: post@example\.com$/m);
+  expect((await postern(["status"])).out).toMatch(/^gateway: .*is ok\ndatabase: +ok\n/);
+  const help = await postern(["--help"]);
+  expect([help.code, help.error]).toEqual([0, ""]);
+  for (const command of ["queue", "messages", "config", "explain", "tokens", "import"]) {
+    expect(help.out).toMatch(new RegExp(`^  ${command} `, "m"));
+  }
+});
+
+test("as a process: by the link that npx follows, with the files it was told and no others", async () => {
+  const start = async (...args: string[]) => {
+    const { code, stdout, stderr } = await new Deno.Command("node", {
+      args: [join(root, "apps/cli/bin/postern.mjs"), ...args],
+      cwd: root,
+      env: { POSTERN_URL: url, POSTERN_TOKEN: TOKEN, NO_COLOR: "1" },
+    }).output();
+    const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+    return { code, out: text(stdout), error: text(stderr) };
+  };
+  const directory = await Deno.makeTempDir();
+  try {
+    const file = join(directory, "a,b.yaml");
+    await Deno.writeTextFile(file, "networks: [10.0.0.0/8]\n");
+    const set = await start("clients", "set", "lan", `--file=${file}`);
+    expect([set.code, set.error]).toEqual([0, ""]);
+    const listed = await start("clients", "list", "--json");
+    expect(JSON.parse(listed.out)).toMatchObject([{ name: "lan", networks: ["10.0.0.0/8"] }]);
+    expect((await start("clients")).code).toBe(2);
+    expect((await start("clients", "get", "nobody")).code).toBe(1);
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+});

@@ -34,6 +34,7 @@ import {
 import { HEARTBEAT_MILLISECONDS, keepRegistered, openDatabase, ping } from "@postern/store";
 import { importSecretKey } from "@postern/secrets";
 import { createAdminApp } from "./app.ts";
+import { unopenedSecrets } from "./sealing.ts";
 import { openStores } from "./stores.ts";
 
 await runProcess("admin", async ({ environment, log, onStop, ready }) => {
@@ -43,13 +44,22 @@ await runProcess("admin", async ({ environment, log, onStop, ready }) => {
   onStop(() => database.close());
   const { token, file, created } = await adminToken(environment);
   if (file !== undefined) log.info(created ? "token made" : "token read", { file });
+  const key = await importSecretKey(await secretKey(environment));
+  const stores = openStores(database);
   const app = createAdminApp({
-    ...openStores(database),
+    ...stores,
     ping: () => ping(database),
     token,
-    secretKey: await importSecretKey(await secretKey(environment)),
+    secretKey: key,
     onError: (error) => log.error("request failed", { error }),
   });
+  const unopened = await unopenedSecrets(await stores.configuration.load().catch(unreadable), key);
+  for (const where of unopened) {
+    log.error("a secret cannot be opened: it was sealed under another key", {
+      where,
+      remedy: "bring back the former POSTERN_SECRET_KEY or secret-key file, or set it anew",
+    });
+  }
   const server = listen(
     environment.adminListen,
     (request, address) => app.fetch(request, { address }),
@@ -60,13 +70,15 @@ await runProcess("admin", async ({ environment, log, onStop, ready }) => {
     description: { kind: "admin", host: machineName(), pid: Deno.pid, listening },
     everyMilliseconds: HEARTBEAT_MILLISECONDS,
     onError: (error) => log.warning("heartbeat failed", { error: String(error) }),
-  }).catch((error) => {
-    throw new StartError(`the database cannot be read: ${error.message}. Is it migrated?`);
-  });
+  }).catch(unreadable);
   onStop(() => registration.stop());
   onStop(() => server.shutdown());
   ready({ listening });
 });
+
+function unreadable(error: Error): never {
+  throw new StartError(`the database cannot be read: ${error.message}. Is it migrated?`);
+}
 
 function listen(
   { host, port }: Environment["adminListen"],

@@ -70,13 +70,39 @@ function faultsOf(
     if (issue.code === "unrecognized_keys") {
       return issue.keys.map((key) => ({ path: [...path, key], detail: "unknown field" }));
     }
-    // A union that has words of its own says more than any of its branches.
-    if (issue.code === "invalid_union" && issue.message === "Invalid input") {
-      const [closest] = issue.errors.toSorted((a, b) => a.length - b.length);
-      if (closest !== undefined) return faultsOf(closest, path);
-    }
+    const meant = issue.code === "invalid_union" ? meantBranch(issue) : undefined;
+    if (meant !== undefined) return faultsOf(meant, path);
     return [{ path, detail: issue.message }];
   });
+}
+
+/**
+ * What is wrong with the branch of a union that was meant: the one that the value is closest to.
+ * Undefined where several are as close and the union has words of its own.
+ */
+function meantBranch(
+  { errors, message }: z.core.$ZodIssueInvalidUnion,
+): readonly z.core.$ZodIssue[] | undefined {
+  const [first, second] = errors.map((issues) => ({ issues, distance: distanceOf(issues) }))
+    .toSorted((a, b) => a.distance - b.distance);
+  if (first === undefined) return undefined;
+  if (message === "Invalid input") return first.issues;
+  return first.distance < (second?.distance ?? Infinity) ? first.issues : undefined;
+}
+
+/** How far a value is from a branch: of another type, with other fields, or wrong in a detail. */
+function distanceOf(issues: readonly z.core.$ZodIssue[]): number {
+  return issues.reduce((sum, issue) => {
+    if (issue.path.length === 0) {
+      if (issue.code === "invalid_type") return sum + 100;
+      if (issue.code === "unrecognized_keys") return sum + 10 * issue.keys.length;
+      if (issue.code === "invalid_union" && issue.errors.length > 0) {
+        return sum + Math.min(...issue.errors.map(distanceOf));
+      }
+    }
+    const isMissing = issue.path.length === 1 && issue.message.startsWith("required");
+    return sum + (isMissing ? 5 : 1);
+  }, 0);
 }
 
 /** What is wrong with a body, field by field. */

@@ -255,6 +255,36 @@ describe("a body that is not valid", () => {
     expect(await pointers(path, body)).toEqual([expected]);
   });
 
+  const rule = { actions: [{ do: "accept" }] };
+  const smart = (credentials: object) => ({ kind: "smtp", hosts: [{ host: "a" }], credentials });
+  test.each<[string, unknown, string[]]>([
+    ["domains/x.test", { relay: "default", recipients: { verify: "x" } }, ["/recipients/verify"]],
+    [
+      "domains/x.test",
+      { relay: "default", recipients: { verify: "pattern", pattern: { regex: 5 } } },
+      ["/recipients/pattern/regex"],
+    ],
+    ["rules/x", { actions: [{ do: "rejectt" }] }, ["/actions/0/do"]],
+    ["rules/x", { actions: [{ do: "relay" }] }, ["/actions/0/relay"]],
+    ["rules/x", { ...rule, match: { clients: ["x"] } }, ["/match"]],
+    ["rules/x", { ...rule, match: { tls: true, helo: "x" } }, ["/match"]],
+    ["rules/x", { ...rule, match: { client: "x" } }, ["/match/client"]],
+    ["rules/x", { ...rule, match: { all: [{ tls: "yes" }] } }, ["/match/all/0/tls"]],
+    ["rules/x", { ...rule, match: { header: { value: "x" } } }, ["/match/header/name"]],
+    ["relays/x", smart({ username: "u" }), ["/credentials/password"]],
+    ["relays/x", smart({ username: "u", password: 5 }), ["/credentials/password"]],
+    [
+      "relays/x",
+      smart({ username: "u", oauth2: { tokenUrl: "https://a.test/", clientSecret: "s" } }),
+      ["/credentials/oauth2/clientId"],
+    ],
+    ["relays/x", { kind: "smtp", hosts: "a" }, ["/hosts"]],
+    ["users/x", { password: "short" }, ["/password"]],
+  ])("%s %j is pointed at where it is wrong", async (path, body, expected) => {
+    const found = await pointers(`/v1/${path}`, body);
+    expect(found.map((text) => text.slice(0, text.indexOf(":")))).toEqual(expected);
+  });
+
   test.each([
     ["no JSON", "{", {}, 400],
     ["nothing", "", {}, 400],

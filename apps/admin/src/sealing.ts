@@ -14,7 +14,13 @@ import {
   type SealedSecret,
   secretsIn,
 } from "@postern/config";
-import { fingerprintOf, makeVerifier, sealSecret, type SecretKey } from "@postern/secrets";
+import {
+  fingerprintOf,
+  makeVerifier,
+  openSecret,
+  sealSecret,
+  type SecretKey,
+} from "@postern/secrets";
 import type { FieldError } from "./problem.ts";
 
 /** A definition as it may be stored, or what is wrong with its secrets. */
@@ -104,4 +110,21 @@ function boxesOf({ relays, users }: Pick<Definitions, "relays" | "users">): Map<
     }
   }
   return boxes;
+}
+
+/** The secrets of relays that the key does not open, as `relay NAME, POINTER`. */
+export async function unopenedSecrets(
+  { relays }: Pick<Definitions, "relays">,
+  key: SecretKey,
+): Promise<string[]> {
+  const found: string[] = [];
+  for (const [name, body] of relays) {
+    for (const { pointer, secret } of secretsIn("relays", body)) {
+      const opened = typeof secret === "object" && "box" in secret && secret.box !== undefined
+        ? await openSecret(key, { box: secret.box })
+        : undefined;
+      if (opened === undefined) found.push(`relay ${name}, ${pointer}`);
+    }
+  }
+  return found;
 }

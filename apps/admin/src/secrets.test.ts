@@ -2,6 +2,7 @@
 import { importSecretKey, openSecret, verifyPassword } from "@postern/secrets";
 import { openConfiguration } from "@postern/store";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { unopenedSecrets } from "./sealing.ts";
 import { openTestApi, SECRET_KEY, type TestApi } from "./testing/api.ts";
 
 let api: TestApi;
@@ -143,4 +144,17 @@ test("of a user's password only a verifier is kept", async () => {
   expect(JSON.stringify(carol.body)).not.toContain("SCRAM");
   expect((await kept()).users.get("carol")).toMatchObject({ password: { box: password.box } });
   expect((await put("dave", "short")).status).toBe(422);
+});
+
+test("under another key, each secret that cannot be opened is named, and can be set anew", async () => {
+  const configuration = await openConfiguration(api.database).load();
+  expect(await unopenedSecrets(configuration, await importSecretKey(SECRET_KEY))).toEqual([]);
+  const other = await importSecretKey(new Uint8Array(32).fill(1));
+  expect((await unopenedSecrets(configuration, other)).toSorted()).toEqual([
+    "relay copy, /credentials/password",
+    "relay hook, /secret",
+    "relay oauth, /credentials/oauth2/clientSecret",
+    "relay oauth, /credentials/oauth2/refreshToken",
+    "relay smart, /credentials/password",
+  ]);
 });

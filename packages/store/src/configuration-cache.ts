@@ -48,6 +48,11 @@ export class ConfigurationCache {
     if (version > this.#state.version || since === 0) this.#state = state;
     return state;
   }
+
+  /** Takes up what was committed just now, without reading it again. */
+  committed(state: Configuration): void {
+    if (state.version > this.#state.version) this.#state = state;
+  }
 }
 
 function follow(known: Configuration, rows: Iterable<Record<string, unknown>>): Configuration {

@@ -112,8 +112,14 @@ export function openConfiguration(
         .orderBy(asc(resources.name)).limit(limit);
       return rows.map((row) => stored<K>(row));
     },
-    apply: (changes, by, options = {}) =>
-      drizzle.transaction((tx) => applyIn(tx, changes, by, options)),
+    async apply(changes, by, options = {}) {
+      let made: Configuration | undefined;
+      const outcome = await drizzle.transaction((tx) =>
+        applyIn(tx, changes, by, options, (configuration) => made = configuration)
+      );
+      if (made !== undefined) cache.committed(made);
+      return outcome;
+    },
   };
 
   async function applyIn(
@@ -121,6 +127,7 @@ export function openConfiguration(
     wish: Changes,
     by: Authorship,
     { expected, dryRun = false, restores }: ApplyOptions,
+    made: (configuration: Configuration) => void,
   ): Promise<ChangeOutcome> {
     await tx.execute(raw`select pg_advisory_xact_lock(${CONFIGURATION_LOCK})`);
     const current = await cache.current(tx);
@@ -141,6 +148,7 @@ export function openConfiguration(
     if (restores !== undefined) await restoreRecipientLists(tx, restores, version);
     await recordIn(tx, entryOf(version, changes, by));
     await tx.execute(raw`select pg_notify(${CONFIGURATION_CHANNEL}, ${String(version)})`);
+    made({ ...verdict.candidate, version });
     return { status: "applied", version, created };
   }
 

@@ -40,12 +40,33 @@ async function startDatabase(): Promise<void> {
   stopPostgres = () => started.stop();
 }
 
+/** Where the embedded Postgres keeps its files. */
+async function clusterFolder(): Promise<string> {
+  const pointer = await Deno.readTextFile(`${dataDir}/postgres-folder`).catch(() => "");
+  return pointer.trim() || `${dataDir}/postgres`;
+}
+
+/**
+ * Starts Postgres at a port below those that the system gives away: while it is dead, somebody else's
+ * connection must not get its port.
+ */
+async function startAtSteadyPort(): Promise<void> {
+  await startDatabase();
+  await stopPostgres();
+  const file = `${await clusterFolder()}/postern.conf`;
+  const settings = await Deno.readTextFile(file);
+  const port = 12_000 + Deno.pid % 20_000;
+  await Deno.writeTextFile(file, settings.replace(/^port = .*$/m, `port = ${port}`));
+  url = "";
+  await startDatabase();
+}
+
 const pause = (milliseconds: number) => new Promise((wake) => setTimeout(wake, milliseconds));
 
 beforeAll(async () => {
   dataDir = await Deno.makeTempDir({ prefix: "postern-faults-" });
   await Deno.chmod(dataDir, 0o755);
-  await startDatabase();
+  await startAtSteadyPort();
   await migrate(url);
   await nextHop.start();
   const token = "faults";
@@ -129,10 +150,7 @@ async function forget(pid: number): Promise<void> {
 }
 
 async function killPostgres(down: number): Promise<void> {
-  const folder = await Deno.readTextFile(`${dataDir}/postgres-folder`).catch(() =>
-    `${dataDir}/postgres`
-  );
-  const pidFile = await Deno.readTextFile(`${folder.trim()}/data/postmaster.pid`);
+  const pidFile = await Deno.readTextFile(`${await clusterFolder()}/data/postmaster.pid`);
   ledger.kill("postgres");
   Deno.kill(Number(pidFile.split("\n")[0]), "SIGKILL");
   await pause(down);

@@ -12,6 +12,9 @@ export type Figures = Readonly<Record<string, number>>;
 /** Longest that a load, and then its arrival at the sink, may take. */
 const PATIENCE = 300;
 
+/** Sessions that are open before memory is measured. */
+const WARM_UP = 1000;
+
 /** Throughput: how fast mail is accepted, and how fast it is at the sink, the first byte to the last. */
 export async function throughput(server: MailServer, sink: Sink, load: Load): Promise<Figures> {
   sink.reset();
@@ -77,8 +80,8 @@ export async function latency(
 export async function idleSessions(server: Postern, sessions: number): Promise<Figures> {
   const clients: Client[] = [];
   try {
-    // The first few bring memory that the rest shares.
-    for (let count = 0; count < 200; count += 1) clients.push(await Client.open(server.port));
+    // The first bring memory that the rest shares: code, and a heap that grows in steps.
+    for (let count = 0; count < WARM_UP; count += 1) clients.push(await Client.open(server.port));
     const before = await residentKilobytes(server.ingressPid);
     for (let count = 0; count < sessions; count += 1) clients.push(await Client.open(server.port));
     const after = await residentKilobytes(server.ingressPid);

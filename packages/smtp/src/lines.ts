@@ -18,17 +18,19 @@ export interface Line {
   fault: "none" | "too long" | "bare LF" | "control" | "not utf-8";
 }
 
+/** Shared by all that hold nothing: a server has thousands of idle sessions. */
+const nothing = new Uint8Array(0);
+
 /** Reads lines of at most `maximum` octets, line end included. */
 export class LineReader {
   readonly #maximum: number;
-  #carry: Uint8Array;
+  #carry: Uint8Array = nothing;
   #held = 0;
   #overflow = false;
   readonly #line: Line = { text: "", length: 0, fault: "none" };
 
   constructor(maximum: number) {
     this.#maximum = maximum;
-    this.#carry = new Uint8Array(0);
   }
 
   /** Whether the beginning of a line is held. */
@@ -51,7 +53,7 @@ export class LineReader {
       this.#finish(this.#carry, 0, this.#held - 1);
       this.#held = 0;
       this.#overflow = false;
-      if (this.#carry.length > 1024) this.#carry = new Uint8Array(0);
+      if (this.#carry.length > 1024) this.#carry = nothing;
     } else {
       this.#finish(chunk, from, feed);
     }

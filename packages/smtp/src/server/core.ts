@@ -19,6 +19,9 @@ import type { Transaction } from "./transaction.ts";
 /** What an answer to a question leads to. */
 export type Resume = (answer: Reply | undefined) => void;
 
+/** Shared by all sessions: thousands may be idle. */
+const nothing = new Uint8Array(0);
+
 /** The state of one session. */
 export class ServerCore {
   options: ResolvedOptions;
@@ -45,7 +48,7 @@ export class ServerCore {
   /** What to do once the BDAT chunk that is being read or drained is over. */
   afterChunk: (() => void) | undefined;
   /** What came of a PROXY preamble so far. */
-  preamble: Uint8Array = new Uint8Array(0);
+  preamble: Uint8Array = nothing;
   stopping = false;
   inputOver = false;
 

@@ -57,15 +57,20 @@ export function resolveOptions(options: ServerSessionOptions): ResolvedOptions {
     tlsRequired: options.tlsRequired ?? false,
     authRequired: options.authRequired ?? flavour === "submission",
     auth: options.auth,
-    extensions: { ...defaultServerExtensions, ...options.extensions },
-    trust: { ...noTrust, ...options.trust },
-    limits: { ...defaultServerLimits, ...options.limits },
+    extensions: over(defaultServerExtensions, options.extensions),
+    trust: over(noTrust, options.trust),
+    limits: over(defaultServerLimits, options.limits),
     lineEnds: options.lineEnds ?? "refuse",
     sourceRoutes: options.sourceRoutes ?? "strip",
     pipelining: options.pipelining ?? "lenient",
     proxy: options.proxy ?? false,
     tarpit: options.tarpit ?? { afterErrors: 10, seconds: 1 },
   };
+}
+
+/** The defaults themselves where nothing is laid over them: sessions share them. */
+function over<T extends object>(defaults: T, given: Partial<T> | undefined): T {
+  return given === undefined ? defaults : { ...defaults, ...given };
 }
 
 /** Lays changes over resolved options; what is in a group (trust, limits…) changes one by one. */

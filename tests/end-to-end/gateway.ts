@@ -8,6 +8,9 @@ import { Processes, type RunningProcess } from "./processes.ts";
 
 const TOKEN = "end-to-end";
 
+/** The key that all processes share, so that they read each other's sealed secrets. */
+const SECRET_KEY = btoa("end-to-end".padEnd(32, "."));
+
 /** A message as the API shows it. */
 export interface ShownMessage {
   readonly id: string;
@@ -41,6 +44,7 @@ export class Gateway {
       DATABASE_URL: this.databaseUrl,
       POSTERN_ADMIN_LISTEN: "127.0.0.1:0",
       POSTERN_ADMIN_TOKEN: TOKEN,
+      POSTERN_SECRET_KEY: SECRET_KEY,
     });
     const [url] = admin.listening;
     if (url === undefined) throw new Error("the API does not say where it listens");
@@ -63,7 +67,8 @@ export class Gateway {
   }
 
   startWorker(wrapper: readonly string[] = []): Promise<RunningProcess> {
-    return this.processes.start("worker", { DATABASE_URL: this.databaseUrl }, wrapper);
+    const environment = { DATABASE_URL: this.databaseUrl, POSTERN_SECRET_KEY: SECRET_KEY };
+    return this.processes.start("worker", environment, wrapper);
   }
 
   /** Starts an ingress; answers it with its ports, and with the first of them. */
@@ -73,6 +78,7 @@ export class Gateway {
   ): Promise<RunningProcess & { readonly port: number; readonly ports: readonly number[] }> {
     const ingress = await this.processes.start("ingress", {
       DATABASE_URL: this.databaseUrl,
+      POSTERN_SECRET_KEY: SECRET_KEY,
       POSTERN_SMTP_LISTEN: listen,
       POSTERN_DATA_DIR: this.dataDir,
       ...environment,

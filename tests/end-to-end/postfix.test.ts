@@ -3,90 +3,18 @@
  * next hop, and smtp-source and smtp-sink make a crowd.
  */
 import { Buffer } from "node:buffer";
-import { copyFileSync, existsSync, readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { afterAll, beforeAll, expect } from "vitest";
 import { contentWith, Dialogue, queueIdOf, sendMail, subjectOf } from "./dialogue.ts";
 import { eventually, freePort } from "./eventually.ts";
 import { Gateway } from "./gateway.ts";
 import { NextHop } from "./next-hop.ts";
 import { missing, pathOf, type Peer, runPeer, testWith } from "./peers.ts";
+import { PrivatePostfix } from "./private-postfix.ts";
 
 const MESSAGES = 200;
 const POSTFIX: readonly Peer[] = ["postfix", "root"];
 const CROWD: readonly Peer[] = ["smtp-source", "smtp-sink"];
-
-/** A Postfix with its own configuration, queue and log under one folder. */
-class PrivatePostfix {
-  readonly folder = Deno.makeTempDirSync({ prefix: "postern-postfix-" });
-
-  /** Mail for final.test goes to `finalPort`, all other to `relayPort`, on 127.0.0.1 both. */
-  async start(port: number, relayPort: number, finalPort: number): Promise<void> {
-    const { folder } = this;
-    await Deno.chmod(folder, 0o755);
-    for (const part of ["etc", "spool", "data"]) await Deno.mkdir(`${folder}/${part}`);
-    const owner = /^postfix:[^:]*:(\d+):(\d+):/m.exec(readFileSync("/etc/passwd", "utf8"));
-    await Deno.chown(`${folder}/data`, Number(owner?.[1]), Number(owner?.[2]));
-    for (const name of readdirSync("/etc/postfix")) {
-      const isMap = name === "dynamicmaps.cf" || name === "postfix-files";
-      if (isMap) copyFileSync(`/etc/postfix/${name}`, `${folder}/etc/${name}`);
-    }
-    await Deno.writeTextFile(
-      `${folder}/etc/main.cf`,
-      [
-        "compatibility_level = 3.6",
-        `queue_directory = ${folder}/spool`,
-        `data_directory = ${folder}/data`,
-        "command_directory = /usr/sbin",
-        "daemon_directory = /usr/lib/postfix/sbin",
-        "myhostname = postfix.test",
-        "mydestination =",
-        "mynetworks = 127.0.0.0/8",
-        "inet_interfaces = 127.0.0.1",
-        "inet_protocols = ipv4",
-        `relayhost = [127.0.0.1]:${relayPort}`,
-        `transport_maps = inline:{ {final.test=smtp:[127.0.0.1]:${finalPort}} }`,
-        "smtp_dns_support_level = disabled",
-        "smtp_host_lookup = native",
-        "smtpd_peername_lookup = no",
-        "in_flow_delay = 0",
-        "alias_maps =",
-        "alias_database =",
-        `maillog_file = ${folder}/log`,
-        `maillog_file_prefixes = ${folder}`,
-        "",
-      ].join("\n"),
-    );
-    const shipped = readFileSync("/usr/share/postfix/master.cf.dist", "utf8");
-    const master = shipped.replace(
-      /^smtp +inet.*smtpd$/m,
-      `127.0.0.1:${port} inet n - n - - smtpd`,
-    );
-    const postlog = "postlog unix-dgram n - n - 1 postlogd\n";
-    await Deno.writeTextFile(
-      `${folder}/etc/master.cf`,
-      /^postlog /m.test(master) ? master : master + postlog,
-    );
-    const started = await runPeer("postfix", ["-c", `${folder}/etc`, "start"]);
-    if (started.code !== 0) throw new Error(`${started.stderr}\n${this.log()}`);
-    await eventually("Postfix answers", async () => {
-      const dialogue = new Dialogue(port);
-      try {
-        return (await dialogue.greeting).startsWith("220 ");
-      } finally {
-        dialogue.close();
-      }
-    });
-  }
-
-  log(): string {
-    return existsSync(`${this.folder}/log`) ? readFileSync(`${this.folder}/log`, "utf8") : "";
-  }
-
-  async stop(): Promise<void> {
-    await runPeer("postfix", ["-c", `${this.folder}/etc`, "abort"]);
-    await Deno.remove(this.folder, { recursive: true });
-  }
-}
 
 const gateway = new Gateway();
 const nextHop = new NextHop();
@@ -141,7 +69,10 @@ beforeAll(async () => {
   });
   const [ingress] = await Promise.all([gateway.startIngress(), gateway.startWorker()]);
   port = ingress.port;
-  await postfix?.start(postfixPort, port, nextHop.port);
+  await postfix?.start([{ port: postfixPort }], [
+    `relayhost = [127.0.0.1]:${port}`,
+    `transport_maps = inline:{ {final.test=smtp:[127.0.0.1]:${nextHop.port}} }`,
+  ]);
   if (haveCrowd) await startSink();
 });
 

@@ -18,6 +18,7 @@ beforeAll(async () => {
   database = openDatabase(created.url, { applicationName: "admin test" });
   app = createAdminApp({
     ...openStores(database),
+    hostname: "gateway.test",
     ping: () => ping(database),
     token: "secret",
     secretKey: await importSecretKey(SECRET_KEY),

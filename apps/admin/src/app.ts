@@ -8,8 +8,11 @@ import { isUnavailable } from "@postern/store";
 import { Hono } from "hono";
 import { auditOperations } from "./audit.ts";
 import { requireScope, requireToken } from "./authentication.ts";
+import { destinationOperations } from "./destinations.ts";
 import { documentOperations } from "./document.ts";
+import { explainOperations } from "./explain.ts";
 import { once } from "./idempotency.ts";
+import { messageActionOperations } from "./message-actions.ts";
 import { messageOperations } from "./messages.ts";
 import { monitoringOperations } from "./monitoring.ts";
 import { openApiDocument } from "./openapi.ts";
@@ -17,12 +20,15 @@ import type { Operation } from "./operation.ts";
 import { Problem, problemResponse } from "./problem.ts";
 import { recipientListOperations } from "./recipient-lists.ts";
 import { resourceOperations } from "./resources.ts";
+import { Snapshots } from "./snapshots.ts";
 import type { Stores } from "./stores.ts";
 import { tokenOperations } from "./tokens.ts";
 import { versionOperations } from "./versions.ts";
 
 /** What the API works with. */
 export interface AdminAppOptions extends Stores {
+  /** The gateway's own name, as explanations need it. */
+  readonly hostname: string;
   /** Resolves when the database answers. */
   readonly ping: () => Promise<void>;
   /** The bootstrap token: it has all scopes. */
@@ -38,6 +44,7 @@ export interface AdminAppOptions extends Stores {
 /** Makes the app. */
 export function createAdminApp(options: AdminAppOptions): Hono {
   const { messages, token, tokens, onError, now = Date.now } = options;
+  const snapshots = new Snapshots(options.configuration);
   const operations: Operation[] = [
     ...monitoringOperations(options),
     {
@@ -57,6 +64,9 @@ export function createAdminApp(options: AdminAppOptions): Hono {
     ...auditOperations(options.audit),
     ...recipientListOperations(options.recipientLists),
     ...messageOperations(messages),
+    ...messageActionOperations({ ...options, snapshots }),
+    ...destinationOperations({ ...options, snapshots }),
+    ...explainOperations({ ...options, snapshots }),
   ];
 
   const app = new Hono();

@@ -2,7 +2,7 @@
 import type { Context } from "hono";
 import { parse as parseYamlDocument } from "yaml";
 import type { z } from "zod";
-import { parameterErrors, Problem, wording } from "./problem.ts";
+import { fieldErrors, parameterErrors, Problem, wording } from "./problem.ts";
 
 /** The largest body in bytes, where an operation does not say otherwise. */
 export const MAX_BODY = 1024 * 1024;
@@ -44,6 +44,22 @@ function parseJson(text: string): unknown {
   } catch (error) {
     throw new Problem(400, "Malformed", `The body is not JSON: ${(error as Error).message}`);
   }
+}
+
+/**
+ * The JSON body of a request in the form of a schema; an absent body counts as `{}`.
+ *
+ * @throws {Problem} 422 with every failing field
+ */
+export async function readBodyAs<Schema extends z.ZodType>(
+  context: Context,
+  schema: Schema,
+): Promise<z.output<Schema>> {
+  const absent = context.req.raw.body === null || context.req.header("Content-Length") === "0";
+  const parsed = schema.safeParse(absent ? {} : await readBody(context), { error: wording });
+  if (parsed.success) return parsed.data;
+  const errors = fieldErrors(parsed.error);
+  throw new Problem(422, "Invalid", "The body is not valid", { errors });
 }
 
 function parseYaml(text: string): unknown {

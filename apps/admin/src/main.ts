@@ -48,6 +48,7 @@ await runProcess("admin", async ({ environment, log, onStop, ready }) => {
   const stores = openStores(database);
   const app = createAdminApp({
     ...stores,
+    hostname: environment.hostname,
     ping: () => ping(database),
     token,
     secretKey: key,

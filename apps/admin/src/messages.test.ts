@@ -20,7 +20,7 @@ const senders: [string, string][] = [
 ];
 
 async function accept(sender: string, recipient: string, minute: number, content: Uint8Array) {
-  const id = newQueueId();
+  const id = newQueueId(new Date(Date.UTC(2026, 0, 31, 12, minute)));
   const incoming = openSpool(api.database).receive(id);
   await incoming.add(content);
   await incoming.commit({

@@ -19,7 +19,7 @@ export function messageOperations(store: MessageStore): Operation[] {
       ...get,
       serve: async (context) => {
         const found = await store.get(idOf(context));
-        if (found === undefined) throw unknown(context);
+        if (found === undefined) throw unknownMessage(context);
         return context.json(found);
       },
     },
@@ -28,7 +28,7 @@ export function messageOperations(store: MessageStore): Operation[] {
       serve: async (context) => {
         const id = idOf(context);
         const content = await store.content(id);
-        if (content === undefined) throw unknown(context);
+        if (content === undefined) throw unknownMessage(context);
         return context.body(streamOf(content), 200, {
           "Content-Type": "message/rfc822",
           "Content-Disposition": `attachment; filename="${id}.eml"`,
@@ -39,13 +39,15 @@ export function messageOperations(store: MessageStore): Operation[] {
   ];
 }
 
-function idOf(context: Context): string {
+/** The queue id in the path. */
+export function idOf(context: Context): string {
   const parsed = queueId.safeParse(context.req.param("id"));
-  if (!parsed.success) throw unknown(context);
+  if (!parsed.success) throw unknownMessage(context);
   return parsed.data;
 }
 
-function unknown(context: Context): Problem {
+/** The problem of a message that there is not. */
+export function unknownMessage(context: Context): Problem {
   return new Problem(404, "Not found", `There is no message ${context.req.param("id")}`);
 }
 

@@ -69,6 +69,7 @@ test("a failure of ours is reported to us and not told to the one who asks", asy
   const fail = () => Promise.reject(broken);
   const app = createAdminApp({
     ...storesThat(fail),
+    hostname: "gateway.test",
     ping: fail,
     token: TOKEN,
     secretKey: await importSecretKey(SECRET_KEY),
@@ -86,6 +87,7 @@ test("a database that never answers is not ready", async () => {
   const never = () => new Promise<never>(() => {});
   const app = createAdminApp({
     ...storesThat(never),
+    hostname: "gateway.test",
     ping: never,
     token: TOKEN,
     secretKey: await importSecretKey(SECRET_KEY),
@@ -105,5 +107,7 @@ function storesThat(does: () => Promise<never>): Stores {
     tokens: repository,
     audit: repository,
     idempotencyKeys: repository,
+    knownRecipients: repository,
+    queue: repository,
   };
 }

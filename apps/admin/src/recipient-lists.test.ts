@@ -83,7 +83,7 @@ describe("a list comes in", () => {
     expect((await api.ask("PUT", `${path}/a`)).status).toBe(404);
   });
 
-  test("of 100,000 as a stream, within ten seconds", async () => {
+  test("of 100,000 as a stream", async () => {
     let next = 0;
     const body = new ReadableStream<Uint8Array>({
       pull(controller) {
@@ -92,7 +92,6 @@ describe("a list comes in", () => {
         if (next === 100_000) controller.close();
       },
     });
-    const start = performance.now();
     const response = await api.request(list, {
       method: "PUT",
       headers: { Authorization: `Bearer ${TOKEN}`, "Content-Type": "text/csv" },
@@ -100,7 +99,6 @@ describe("a list comes in", () => {
       duplex: "half",
     } as RequestInit);
     expect(await response.json()).toMatchObject({ added: 100_000, size: 100_000 });
-    expect(performance.now() - start).toBeLessThan(10_000);
 
     const out = await api.request(list, {
       headers: { Authorization: `Bearer ${TOKEN}`, Accept: "application/x-ndjson" },

@@ -2,11 +2,10 @@
  * The operations on the recipient list of a domain, `/v1/domains/{name}/recipients`. A list may be
  * long, so it goes in and out as a stream.
  */
-import { limitParameter, textParameter } from "@postern/api";
+import { recipientListDescriptions } from "@postern/api";
 import { domainPattern, listedAddress } from "@postern/config";
 import type { ListOutcome, RecipientLists } from "@postern/store";
 import type { Context } from "hono";
-import { z } from "zod";
 import { authorOf } from "./author.ts";
 import { readQuery } from "./input.ts";
 import { LIST_TYPES, type ListType, readList } from "./list-input.ts";
@@ -17,35 +16,10 @@ import { Problem } from "./problem.ts";
 /** Addresses that are read at once while a list is given out. */
 const PIECE = 5000;
 
-const addressSchema = z.string().meta({ examples: ["someone"] });
-const page = z.strictObject({
-  limit: limitParameter,
-  cursor: textParameter.exactOptional().meta({ description: "`next` of the page before" }),
-});
-const pageSchema = z.object({
-  items: z.array(addressSchema),
-  next: z.string().nullable(),
-  size: z.int().meta({ description: "Addresses on the list" }),
-}).meta({ id: "RecipientPage", examples: [{ items: ["info", "sales"], next: null, size: 2 }] });
-const listBody = z.union([z.array(addressSchema), z.object({ items: z.array(addressSchema) })])
-  .meta({ id: "RecipientList", examples: [["info", "sales@example.com"]] });
-const changeSchema = z.object({
-  added: z.int(),
-  removed: z.int(),
-  size: z.int().meta({ description: "Addresses on the list now" }),
-}).meta({ id: "RecipientListChange", examples: [{ added: 2, removed: 0, size: 2 }] });
-const entrySchema = z.object({ address: z.string() })
-  .meta({ id: "ListedRecipient", examples: [{ address: "info" }] });
+const { list, put, get, add, remove } = recipientListDescriptions;
 
 /** The operations. */
 export function recipientListOperations(lists: RecipientLists): Operation[] {
-  const path = "/v1/domains/{name}/recipients";
-  const pathParameters = { name: domainPattern };
-  const one = {
-    path: `${path}/{address}`,
-    pathParameters: { ...pathParameters, address: addressSchema },
-  } as const;
-
   /** The condition of the request, and who makes it. */
   const changeBy = async (context: Context, domain: string) => ({
     author: authorOf(context),
@@ -54,25 +28,10 @@ export function recipientListOperations(lists: RecipientLists): Operation[] {
 
   return [
     {
-      method: "get",
-      path,
-      id: "listRecipients",
-      summary: "The recipient list of a domain: a page of it, or by Accept all of it",
-      scope: "config:read",
-      pathParameters,
-      query: page,
-      answers: {
-        200: {
-          description: "Addresses in order: local parts, below a wildcard whole addresses too",
-          schema: pageSchema,
-          otherTypes: ["application/x-ndjson", "text/csv"],
-          hasEntityTag: true,
-        },
-      },
-      problems: [400, 404],
+      ...list,
       serve: async (context) => {
         const domain = domainOf(context);
-        const { limit, cursor } = readQuery(context, page);
+        const { limit, cursor } = readQuery(context, list.query);
         const state = await lists.state(domain);
         if (state === undefined) throw noDomain(domain);
         const headers = { ETag: entityTag(state.version), Vary: "Accept" };
@@ -90,19 +49,7 @@ export function recipientListOperations(lists: RecipientLists): Operation[] {
       },
     },
     {
-      method: "put",
-      path,
-      id: "putRecipients",
-      summary: "Replace the recipient list of a domain, all of it or, if a line is wrong, nothing",
-      scope: "config:write",
-      pathParameters,
-      headers: ["If-Match", "If-None-Match"],
-      body: listBody,
-      otherBodyTypes: ["application/x-ndjson", "text/csv"],
-      answers: {
-        200: { description: "What changed", schema: changeSchema, hasEntityTag: true },
-      },
-      problems: [400, 404, 412, 413, 415, 422],
+      ...put,
       serve: async (context) => {
         const domain = domainOf(context);
         const type = given(context);
@@ -115,13 +62,7 @@ export function recipientListOperations(lists: RecipientLists): Operation[] {
       },
     },
     {
-      ...one,
-      method: "get",
-      id: "getRecipient",
-      summary: "Whether an address is on the recipient list of a domain",
-      scope: "config:read",
-      answers: { 200: { description: "It is", schema: entrySchema } },
-      problems: [404],
+      ...get,
       serve: async (context) => {
         const { domain, address } = entryOf(context);
         if (!await lists.has(domain, address)) throw notListed(domain, address);
@@ -129,17 +70,7 @@ export function recipientListOperations(lists: RecipientLists): Operation[] {
       },
     },
     {
-      ...one,
-      method: "put",
-      id: "putRecipient",
-      summary: "Put an address on the recipient list of a domain",
-      scope: "config:write",
-      headers: ["If-Match"],
-      answers: {
-        200: { description: "It was there already", schema: entrySchema },
-        201: { description: "It is there now", schema: entrySchema },
-      },
-      problems: [404, 412, 422],
+      ...add,
       serve: async (context) => {
         const { domain, address } = entryOf(context, 422);
         const outcome = await lists.add(domain, address, await changeBy(context, domain));
@@ -148,14 +79,7 @@ export function recipientListOperations(lists: RecipientLists): Operation[] {
       },
     },
     {
-      ...one,
-      method: "delete",
-      id: "deleteRecipient",
-      summary: "Take an address off the recipient list of a domain",
-      scope: "config:write",
-      headers: ["If-Match"],
-      answers: { 204: { description: "It is gone" } },
-      problems: [404, 412],
+      ...remove,
       serve: async (context) => {
         const { domain, address } = entryOf(context);
         const outcome = await lists.remove(domain, address, await changeBy(context, domain));

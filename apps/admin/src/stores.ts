@@ -1,11 +1,19 @@
 /** The repositories that the API works with, opened together. */
 import { problemsOf } from "@postern/routing";
 import {
+  type ActionOutcome,
+  actOnMessage,
   type AuditLog,
   type ConfigurationHistory,
   type ConfigurationStore,
   type Database,
+  type DestinationQuery,
+  type DestinationSummary,
+  flushDestination,
   type IdempotencyKeys,
+  KnownRecipients,
+  listDestinations,
+  type MessageAction,
   type MessageStore,
   openAuditLog,
   openConfiguration,
@@ -14,9 +22,21 @@ import {
   openMessages,
   openRecipientLists,
   openTokens,
+  pauseDestination,
   type RecipientLists,
+  resumeDestination,
   type TokenStore,
 } from "@postern/store";
+
+/** What administrators do to the queue. */
+export interface QueueStore {
+  act(id: string, action: MessageAction): Promise<ActionOutcome>;
+  destinations(query: DestinationQuery): Promise<DestinationSummary[]>;
+  /** Each answers false when there is no such destination. */
+  pause(destination: number): Promise<boolean>;
+  resume(destination: number): Promise<boolean>;
+  flush(destination: number): Promise<boolean>;
+}
 
 /** The repositories. */
 export interface Stores {
@@ -27,6 +47,8 @@ export interface Stores {
   readonly tokens: TokenStore;
   readonly audit: AuditLog;
   readonly idempotencyKeys: IdempotencyKeys;
+  readonly knownRecipients: Pick<KnownRecipients, "known">;
+  readonly queue: QueueStore;
 }
 
 /** Opens them over one database. */
@@ -39,5 +61,13 @@ export function openStores(database: Database): Stores {
     tokens: openTokens(database),
     audit: openAuditLog(database),
     idempotencyKeys: openIdempotencyKeys(database),
+    knownRecipients: new KnownRecipients(database),
+    queue: {
+      act: (id, action) => actOnMessage(database, id, action),
+      destinations: (query) => listDestinations(database, query),
+      pause: (id) => pauseDestination(database, id),
+      resume: (id) => resumeDestination(database, id),
+      flush: async (id) => await flushDestination(database, id) !== undefined,
+    },
   };
 }

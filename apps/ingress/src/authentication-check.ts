@@ -32,12 +32,13 @@ export class AuthenticationCheck {
   readonly #hostname: string;
   readonly #stream = new PassThrough();
   readonly #findings: Promise<AuthenticationFindings>;
+  readonly #abandoned = Promise.withResolvers<void>();
   #over = false;
 
   constructor({ address, helo, reversePath, hostname, resolver }: AuthenticationSubject) {
     this.#hostname = hostname;
     // Loaded when first needed: most gateways have no rule that asks.
-    this.#findings = import("mailauth").then(({ authenticate }) =>
+    const found = import("mailauth").then(({ authenticate }) =>
       authenticate(this.#stream, {
         ip: address,
         helo,
@@ -47,10 +48,10 @@ export class AuthenticationCheck {
         disableBimi: true,
         trustReceived: false,
       })
-    ).then(
-      (found) => findings(found as unknown as Found),
-      () => this.#undone(),
-    ).finally(() => {
+    ).then((one) => findings(one as unknown as Found));
+    // mailauth waits for ever for a stream that was destroyed.
+    const abandoned = this.#abandoned.promise.then(() => this.#undone());
+    this.#findings = Promise.race([found, abandoned]).catch(() => this.#undone()).finally(() => {
       // Whether it read to the end or gave up: nobody waits for it to read on.
       this.#over = true;
       this.#stream.destroy();
@@ -76,6 +77,8 @@ export class AuthenticationCheck {
 
   /** Nobody wants to know any more. */
   abandon(): void {
+    this.#over = true;
+    this.#abandoned.resolve();
     this.#stream.destroy();
   }
 
@@ -153,10 +156,25 @@ export function withoutOurResults(front: readonly Uint8Array[], hostname: string
 
 /** Whether the field's authserv-id, behind comments, in quotes or not, is this name. */
 function claims(value: string, hostname: string): boolean {
-  const bare = value.replace(/\((?:[^()\\]|\\.)*\)/g, " ").trim();
-  const id = /^"((?:[^"\\]|\\.)*)"|^[^\s;]+/.exec(bare);
+  const id = /^"((?:[^"\\]|\\.)*)"|^[^\s;(]+/.exec(withoutComments(value).trim());
   const name = id === null ? "" : (id[1]?.replace(/\\(.)/g, "$1") ?? id[0]);
   return name.toLowerCase() === hostname.toLowerCase();
+}
+
+/** Comments nest (RFC 5322 §3.2.2). One that never ends hides all that is behind it. */
+function withoutComments(value: string): string {
+  let depth = 0;
+  let kept = "";
+  for (let at = 0; at < value.length; at += 1) {
+    const character = value[at]!;
+    if (character === "\\") {
+      if (depth === 0) kept += value.slice(at, at + 2);
+      at += 1;
+    } else if (character === "(") depth += 1;
+    else if (character === ")" && depth > 0) depth -= 1;
+    else if (depth === 0) kept += character;
+  }
+  return kept;
 }
 
 function joined(parts: readonly Uint8Array[]): Uint8Array {

@@ -45,6 +45,7 @@ import { Callouts } from "./callouts.ts";
 import type { Ingress } from "./gateway-state.ts";
 import { type OpenListener, openListener } from "./listener.ts";
 import { RecipientChecks } from "./recipient-checks.ts";
+import { senderReversal } from "./sender-reversal.ts";
 import { TlsAcceptor } from "./tls-acceptor.ts";
 
 /** How often content is removed whose message never came. */
@@ -68,6 +69,8 @@ await runProcess("ingress", async ({ environment, log, onStop, ready }) => {
       random: Math.random,
     }),
   );
+  const key = await existingSecretKey(environment);
+  const reverseOf = senderReversal(key, now);
   const certificate = await openCertificate(environment, log, now);
   onStop(() => certificate.stop());
   const reload = () => void certificate.reload();
@@ -75,8 +78,7 @@ await runProcess("ingress", async ({ environment, log, onStop, ready }) => {
   onStop(() => Deno.removeSignalListener("SIGHUP", reload));
   const tls = new TlsAcceptor(certificate);
   // Without the gateway's key each ingress answers for unknown users with salts of its own.
-  const secret = await existingSecretKey(environment) ??
-    crypto.getRandomValues(new Uint8Array(SECRET_KEY_BYTES));
+  const secret = key ?? crypto.getRandomValues(new Uint8Array(SECRET_KEY_BYTES));
   const authenticator = new Authenticator({ secret, now });
   let ingress: Ingress | undefined;
   const spool = openSpool(database);
@@ -99,6 +101,7 @@ await runProcess("ingress", async ({ environment, log, onStop, ready }) => {
           newQueueId,
           resolver,
           recipientChecks,
+          reverseOf,
           snapshot,
         };
       }

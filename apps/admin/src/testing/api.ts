@@ -50,6 +50,7 @@ export async function openTestApi(url?: string, now?: () => number): Promise<Tes
   const failures: unknown[] = [];
   const app = createAdminApp({
     ...openStores(database),
+    hostname: "gateway.test",
     ping: () => ping(database),
     token: TOKEN,
     ...(now && { now }),

@@ -1,5 +1,5 @@
 /** What deliveries need, for tests without a database: a clock that stands, names that are given. */
-import { type Relay, relaySchema } from "@postern/config";
+import { type Relay, relaySchema, settingsSchema } from "@postern/config";
 import type { Resolver } from "@postern/dns";
 import { compile } from "@postern/routing";
 import type { ClaimedDelivery, ClaimedRecipient } from "@postern/store";
@@ -19,9 +19,10 @@ export interface TestDelivering extends Delivering {
 
 /** Makes one; `hosts` are the names that can be found. */
 export function testDelivering(
-  { hosts = {}, domains = [] }: {
+  { hosts = {}, domains = [], postmaster }: {
     readonly hosts?: Readonly<Record<string, readonly string[]>>;
     readonly domains?: readonly string[];
+    readonly postmaster?: string;
   } = {},
 ): TestDelivering {
   const logged: string[] = [];
@@ -35,7 +36,9 @@ export function testDelivering(
     clients: new Map(),
     users: new Map(),
     rules: new Map(),
-    settings: new Map(),
+    settings: new Map(
+      postmaster === undefined ? [] : [["gateway", settingsSchema.parse({ postmaster })]],
+    ),
     domains: new Map(domains.map((name) => [name, { relay: "default" }])),
   } as never);
   const resolver: Resolver = {

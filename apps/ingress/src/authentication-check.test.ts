@@ -1,0 +1,120 @@
+import { Buffer } from "node:buffer";
+import { generateKeyPairSync } from "node:crypto";
+import type { QueryResult, RecordType, Resolver } from "@postern/dns";
+import { dkimSign } from "mailauth";
+import { expect, test } from "vitest";
+import { AuthenticationCheck, withoutOurResults } from "./authentication-check.ts";
+
+const { publicKey, privateKey } = generateKeyPairSync("rsa", {
+  modulusLength: 2048,
+  publicKeyEncoding: { type: "spki", format: "der" },
+  privateKeyEncoding: { type: "pkcs8", format: "pem" },
+});
+
+const zone: Readonly<Record<string, string>> = {
+  "sender.test": "v=spf1 ip4:192.0.2.1 -all",
+  "_dmarc.sender.test": "v=DMARC1; p=reject",
+  "s1._domainkey.sender.test": `v=DKIM1; k=rsa; p=${publicKey.toString("base64")}`,
+};
+
+/** Answers TXT from the zone; `status` instead of every answer where given. */
+function resolverOf(status?: "failure"): Resolver {
+  return {
+    query: <T extends RecordType>(name: string, type: T): Promise<QueryResult<T>> => {
+      const text = type === "TXT" ? zone[name.toLowerCase()] : undefined;
+      const octets = new TextEncoder().encode(text);
+      // A TXT record is cut into strings of at most 255 octets.
+      const strings = Array.from(
+        { length: Math.ceil(octets.length / 255) },
+        (_, at) => octets.subarray(at * 255, at * 255 + 255),
+      );
+      const answer = status === "failure"
+        ? { status, reason: "timeout" }
+        : text === undefined
+        ? { status: "noName", authenticated: false }
+        : { status: "answer", records: [strings], authenticated: false };
+      return Promise.resolve(answer as unknown as QueryResult<T>);
+    },
+  } as Resolver;
+}
+
+const encoder = new TextEncoder();
+const plain = "From: Ann <ann@sender.test>\r\nTo: bob@relay.test\r\nSubject: hello\r\n" +
+  `Date: Tue, 24 Nov 2026 12:00:00 +0000\r\nMessage-ID: <1@sender.test>\r\n\r\n${
+    "Some text.\r\n".repeat(20_000)
+  }`;
+
+async function signed(): Promise<string> {
+  const result = await dkimSign(Buffer.from(plain), {
+    signatureData: [{ signingDomain: "sender.test", selector: "s1", privateKey }],
+  } as never);
+  return result.signatures + plain;
+}
+
+async function check(content: string, address: string, resolver = resolverOf()) {
+  const checking = new AuthenticationCheck({
+    address,
+    helo: "mail.sender.test",
+    reversePath: "ann@sender.test",
+    hostname: "mx.relay.test",
+    resolver,
+  });
+  const bytes = encoder.encode(content);
+  for (let at = 0; at < bytes.length; at += 10_007) {
+    await checking.add(bytes.subarray(at, at + 10_007));
+  }
+  return await checking.end();
+}
+
+test("a signed message from a permitted address passes, and the field says so", async () => {
+  const { results, field } = await check(await signed(), "192.0.2.1");
+  expect(results).toEqual({ spf: "pass", dkim: "pass", dmarc: "pass", arc: "none" });
+  expect(field.add).toBe("Authentication-Results");
+  expect(field.value).toMatch(/^mx\.relay\.test; dkim=pass /);
+  expect(field.value).toMatch(/; spf=pass .*smtp\.mailfrom=ann@sender\.test/);
+  expect(field.value).toMatch(/; dmarc=pass /);
+});
+
+test("an altered body and a foreign address do not pass", async () => {
+  const { results } = await check((await signed()).replace("Some text", "Other text"), "192.0.2.9");
+  expect(results).toEqual({ spf: "fail", dkim: "neutral", dmarc: "fail", arc: "none" });
+});
+
+test("without a signature there is none", async () => {
+  const { results } = await check(plain, "192.0.2.1");
+  expect(results).toMatchObject({ spf: "pass", dkim: "none", dmarc: "pass" });
+});
+
+test("when DNS says nothing, it is a temporary error and no verdict", async () => {
+  const { results } = await check(await signed(), "192.0.2.9", resolverOf("failure"));
+  expect(results).toMatchObject({ spf: "temperror", dkim: "temperror", dmarc: "temperror" });
+});
+
+test("a message that is given up leaves nothing waiting", async () => {
+  const checking = new AuthenticationCheck({
+    address: "192.0.2.1",
+    helo: "h.test",
+    reversePath: "",
+    hostname: "mx.relay.test",
+    resolver: resolverOf(),
+  });
+  const adding = checking.add(new Uint8Array(1_000_000).fill(65));
+  checking.abandon();
+  await adding;
+  expect((await checking.end()).results.dkim).not.toBe("pass");
+});
+
+test.each([
+  ["Authentication-Results: mx.relay.test; spf=pass\r\n", true],
+  ["authentication-results: MX.Relay.Test 1; spf=pass\r\n", true],
+  ['Authentication-Results: "mx.relay.test"; spf=pass\r\n', true],
+  ["Authentication-Results: (a (b) c)\r\n mx.relay.test;\r\n spf=pass\r\n", true],
+  ["Authentication-Results: mx.other.test; spf=pass\r\n", false],
+  ["X-Authentication-Results: mx.relay.test; spf=pass\r\n", false],
+])("fields in our name are taken out: %j", (forged, out) => {
+  const [before, after] = ["From: a@b.test\r\n", "Subject: x\r\n\r\nbody\r\n"];
+  const content = encoder.encode(before + forged + after);
+  const cut = [content.subarray(0, 20), content.subarray(20)];
+  expect(new TextDecoder().decode(withoutOurResults(cut, "mx.relay.test")))
+    .toBe(out ? before + after : before + forged + after);
+});

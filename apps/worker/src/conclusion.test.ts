@@ -1,0 +1,199 @@
+import { describe, expect, test } from "vitest";
+import { conclude } from "./conclusion.ts";
+import { deliveryOf, relayOf, testDelivering } from "./testing/delivering.ts";
+import type { Verdict } from "./verdict.ts";
+
+const later = { status: "later", reply: "450 4.2.1 Busy" } as const;
+const never = { status: "never", reply: "550 5.1.1 No such user" } as const;
+const relay = relayOf({ kind: "mx", retry: { delays: [600], lifetime: 86_400 } });
+
+/** Concludes an attempt `after` so many seconds, and reads the report. */
+async function concluded(
+  recipients: Parameters<typeof deliveryOf>[0],
+  verdicts: readonly Omit<Verdict, "ordinal">[],
+  { after = 0, postmaster, delivery = {}, by = relay }: {
+    readonly after?: number;
+    readonly postmaster?: string;
+    readonly delivery?: Parameters<typeof deliveryOf>[1];
+    readonly by?: typeof relay;
+  } = {},
+) {
+  const delivering = testDelivering(postmaster === undefined ? {} : { postmaster });
+  delivering.time += after * 1000;
+  const outcome = await conclude(
+    deliveryOf(recipients, delivery),
+    by,
+    {
+      verdicts: verdicts.map((verdict, ordinal) => ({ ordinal, ...verdict })),
+      facts: { relay: "relay", seconds: 1, host: "mx.test" },
+    },
+    delivering,
+  );
+  const text = outcome.report && new TextDecoder().decode(outcome.report.content);
+  const actions = [...(text ?? "").matchAll(/^Final-Recipient: rfc822; ?(.*)\r\nAction: (.*)\r$/gm)]
+    .map(([, path, action]) => `${path} ${action}`);
+  return {
+    outcome,
+    text,
+    actions,
+    states: outcome.recipients.map(({ state }) => state),
+    to: outcome.report?.message.recipients.map(({ forwardPath }) => forwardPath),
+  };
+}
+
+const asking = (...notify: string[]) => ({
+  forwardPath: "a@x.test",
+  parameters: { notify: notify[0] === "NEVER" ? "NEVER" : notify },
+});
+
+describe("states", () => {
+  test("each recipient by its verdict; those deferred have a time", async () => {
+    const { outcome, states } = await concluded(["a@x.test", "b@x.test", "c@x.test"], [
+      { status: "delivered", reply: "250 2.0.0 Ok" },
+      later,
+      never,
+    ]);
+    expect(states).toEqual(["delivered", "deferred", "bounced"]);
+    expect(outcome.dueAt).toEqual(new Date("2026-01-01T00:10:00Z"));
+  });
+
+  test("what cannot be tried again within its lifetime bounces", async () => {
+    const { outcome, states } = await concluded(["a@x.test"], [later], { after: 86_000 });
+    expect(states).toEqual(["bounced"]);
+    expect(outcome.recipients[0]!.reply)
+      .toBe("554 5.4.7 Given up after retries; last: 450 4.2.1 Busy");
+    expect(outcome.dueAt).toBeUndefined();
+  });
+});
+
+describe("the report says", () => {
+  const accepted = { status: "delivered", reply: "250 2.0.0 Ok" } as const;
+
+  test.each([
+    ["a failure by default", "a@x.test", never, ["a@x.test failed"]],
+    ["a failure where asked", asking("FAILURE"), never, ["a@x.test failed"]],
+    ["no failure where others are asked for", asking("SUCCESS", "DELAY"), never, []],
+    ["no failure where never", asking("NEVER"), never, []],
+    ["no success by default", "a@x.test", { ...accepted, owed: "delivered" }, []],
+    ["delivered", asking("SUCCESS"), { ...accepted, owed: "delivered" }, ["a@x.test delivered"]],
+    ["relayed", asking("SUCCESS"), { ...accepted, owed: "relayed" }, ["a@x.test relayed"]],
+    ["nothing where the next hop will", asking("SUCCESS"), accepted, []],
+    ["no delay yet", asking("DELAY"), later, []],
+  ] as [string, string | ReturnType<typeof asking>, Omit<Verdict, "ordinal">, string[]][])(
+    "%s",
+    async (_, recipient, verdict, expected) => {
+      expect((await concluded([recipient], [verdict])).actions).toEqual(expected);
+    },
+  );
+
+  test("all of an attempt at once, each with its code and the words of the next hop", async () => {
+    const { actions, text, to } = await concluded(
+      ["a@x.test", "b@x.test", asking("SUCCESS")],
+      [never, { status: "never", reply: "552 5.2.2 Full" }, { ...accepted, owed: "relayed" }],
+    );
+    expect(actions).toEqual(["a@x.test failed", "b@x.test failed", "a@x.test relayed"]);
+    expect(to).toEqual(["sender@example.org"]);
+    for (const status of ["5.1.1", "5.2.2", "2.0.0"]) expect(text).toContain(`Status: ${status}\r`);
+    expect(text).toContain("Diagnostic-Code: smtp; 552 5.2.2 Full\r");
+    expect(text).toContain("Remote-MTA: dns; mx.test\r");
+    expect(text).toContain("message/rfc822");
+  });
+
+  test("the header only where that is asked for, where TLS is required, or when nothing failed", async () => {
+    const returned = async (parameters: object, verdict: Omit<Verdict, "ordinal">) => {
+      const { text } = await concluded([asking("SUCCESS", "FAILURE")], [verdict], {
+        delivery: { parameters },
+      });
+      return text!.includes("Hello");
+    };
+    expect(await returned({}, never)).toBe(true);
+    expect(await returned({ ret: "FULL" }, never)).toBe(true);
+    expect(await returned({ ret: "HDRS" }, never)).toBe(false);
+    expect(await returned({ requireTls: true }, never)).toBe(false);
+    expect(await returned({}, { ...accepted, owed: "delivered" })).toBe(false);
+  });
+});
+
+describe("a delay", () => {
+  const hours = 3600;
+
+  test("is told after four hours, once", async () => {
+    expect((await concluded(["a@x.test"], [later], { after: 4 * hours - 1 })).text).toBeUndefined();
+    const { outcome, actions, states, text } = await concluded(["a@x.test"], [later], {
+      after: 4 * hours,
+    });
+    expect([actions, states]).toEqual([["a@x.test delayed"], ["deferred"]]);
+    expect(outcome.recipients[0]).toMatchObject({ delayReported: true });
+    expect(text).toContain("Status: 4.2.1\r");
+    expect(text).toContain("Will-Retry-Until: Fri, 2 Jan 2026 00:00:00 +0000");
+    const told = { forwardPath: "a@x.test", delayReported: true };
+    expect((await concluded([told], [later], { after: 5 * hours })).text).toBeUndefined();
+  });
+
+  test.each([
+    ["a@x.test", {}, true],
+    [asking("DELAY"), {}, true],
+    [asking("FAILURE"), {}, false],
+    [asking("NEVER"), {}, false],
+    ["a@x.test", { delayNotice: false }, false],
+    ["a@x.test", { delayNotice: 6 * hours }, false],
+  ])("of %j with %j is told: %s", async (recipient, more, told) => {
+    const by = relayOf({ kind: "mx", retry: { delays: [600], lifetime: 86_400, ...more } });
+    const { text } = await concluded([recipient as string], [later], { after: 5 * hours, by });
+    expect(text !== undefined).toBe(told);
+  });
+
+  test("past the time to deliver by is told at once in mode N, and delivery goes on", async () => {
+    const parameters = { deliverBy: { seconds: 300, mode: "notify", trace: false } };
+    const before = await concluded(["a@x.test"], [later], { after: 10, delivery: { parameters } });
+    expect(before.text).toBeUndefined();
+    expect(before.outcome.dueAt).toEqual(new Date("2026-01-01T00:05:00Z"));
+    const after = await concluded(["a@x.test"], [later], { after: 300, delivery: { parameters } });
+    expect([after.actions, after.states]).toEqual([["a@x.test delayed"], ["deferred"]]);
+  });
+});
+
+describe("a report about a report", () => {
+  const delivery = { reversePath: "" };
+
+  test("goes to the postmaster", async () => {
+    const { actions, states, to } = await concluded([asking("NEVER")], [never], {
+      delivery,
+      postmaster: "postmaster@ours.test",
+    });
+    expect([actions, states, to]).toEqual([
+      ["a@x.test failed"],
+      ["bounced"],
+      ["postmaster@ours.test"],
+    ]);
+  });
+
+  test("is not made where there is no postmaster: what failed is held", async () => {
+    const { outcome, states } = await concluded(["a@x.test"], [never], { delivery });
+    expect([states, outcome.report, outcome.dueAt]).toEqual([["held"], undefined, undefined]);
+  });
+
+  test("is not made about the postmaster", async () => {
+    const postmaster = "postmaster@ours.test";
+    const { states, to } = await concluded(["Postmaster@OURS.test"], [never], {
+      delivery,
+      postmaster,
+    });
+    expect([states, to]).toEqual([["held"], undefined]);
+  });
+
+  test("is made neither of a delay nor of a success", async () => {
+    const delayed = await concluded(["a@x.test"], [later], { delivery, after: 20_000 });
+    expect([delayed.states, delayed.outcome.report]).toEqual([["deferred"], undefined]);
+    const accepted = { status: "delivered", reply: "250 Ok", owed: "delivered" } as const;
+    expect((await concluded([asking("SUCCESS")], [accepted], { delivery })).text).toBeUndefined();
+  });
+
+  test("is made for a sender whose address is none", async () => {
+    const { states, to } = await concluded(["a@x.test"], [never], {
+      delivery: { reversePath: "x@not a domain" },
+      postmaster: "postmaster@ours.test",
+    });
+    expect([states, to]).toEqual([["bounced"], ["postmaster@ours.test"]]);
+  });
+});

@@ -1,0 +1,210 @@
+/**
+ * What administrators do to messages in the queue: hold, release, retry, cancel, reroute.
+ *
+ * An action locks the message's deliveries first. A worker claims by skipping what is locked, and
+ * records outcomes by updating the same rows, so what is seen under the lock stays so until the
+ * action is committed. A delivery that a worker has in hand is not taken away from it: the next hop
+ * may have said 250 already.
+ */
+import type { TransactionSql } from "postgres";
+import { QUEUE_CHANNEL } from "./channels.ts";
+import type { Database } from "./connection.ts";
+import { DestinationIds } from "./destination-ids.ts";
+import { ACTION_EVENTS, type RecipientAction, stateAfter } from "./recipient-actions.ts";
+import type { Destination, RecipientState, Treatment } from "./records.ts";
+
+/** A new way for a recipient. */
+export interface NewWay {
+  readonly destination: Destination;
+  readonly decision: object;
+  /** Its copy's; as before when absent. */
+  readonly treatment?: Treatment;
+}
+
+/** What is to be done. */
+export interface MessageAction {
+  readonly action: RecipientAction;
+  /** Whose name the events bear. */
+  readonly author: string;
+  /** The recipients to act on, by forward-path; when absent, all to whom the action applies. */
+  readonly recipients?: readonly string[];
+  /** For `reroute`: the new way of each recipient, by forward-path. Who is not there is left alone. */
+  readonly ways?: ReadonlyMap<string, NewWay>;
+}
+
+/** Why one recipient stands in the way. */
+export interface Obstacle {
+  readonly recipient: string;
+  readonly state: RecipientState;
+  /** `delivering`: a worker has it in hand; `state`: not in this state; `unknown`: no such one. */
+  readonly reason: "delivering" | "state" | "unknown";
+}
+
+/** What became of an action. */
+export type ActionOutcome =
+  | { readonly status: "done"; readonly recipients: readonly string[] }
+  /** There is no such message. */
+  | { readonly status: "unknown" }
+  /** Nothing was changed. */
+  | { readonly status: "refused"; readonly obstacles: readonly Obstacle[] };
+
+interface Row {
+  readonly ordinal: number;
+  readonly path: string;
+  readonly state: RecipientState;
+  readonly destination: number;
+  readonly claimed: boolean;
+}
+
+/** Acts on a message, all of it or not at all. */
+export async function actOnMessage(
+  { sql }: Database,
+  id: string,
+  { action, author, recipients, ways }: MessageAction,
+): Promise<ActionOutcome> {
+  const destinations = new DestinationIds(sql);
+  await destinations.learn([...ways?.values() ?? []].map(({ destination }) => destination));
+  return await sql.begin(async (tx): Promise<ActionOutcome> => {
+    const [message] = await tx`select 1 from messages where id = ${id} for update`;
+    if (message === undefined) return { status: "unknown" };
+    await tx`
+      select 1 from deliveries where message_id = ${id} order by destination_id for update`;
+    const rows = await recipientsOf(tx, id);
+    const chosen = choose(rows, action, recipients);
+    if ("obstacles" in chosen) return { status: "refused", obstacles: chosen.obstacles };
+    const changed = chosen.rows.filter(({ path }) => ways === undefined || ways.has(path));
+    if (changed.length === 0) return { status: "done", recipients: [] };
+    const wayOf = (row: Row) => {
+      const way = ways?.get(row.path);
+      if (way === undefined) return { destination: row.destination };
+      return { ...way, destination: destinations.idOf(way.destination) };
+    };
+    await write(tx, id, action, author, changed, wayOf);
+    await bringQueueInLine(tx, id, action, changed.map((row) => wayOf(row).destination));
+    await tx`select pg_notify(${QUEUE_CHANNEL}, '')`;
+    return { status: "done", recipients: changed.map(({ path }) => path) };
+  });
+}
+
+async function recipientsOf(tx: TransactionSql, id: string): Promise<Row[]> {
+  const rows = await tx`
+    select r.ordinal, r.forward_path, r.state, r.destination_id, d.worker_id is not null as claimed
+    from recipients r
+    left join deliveries d
+      on d.message_id = r.message_id and d.destination_id = r.destination_id
+        and r.state in ('queued', 'deferred')
+    where r.message_id = ${id}
+    order by r.ordinal`;
+  return rows.map((row) => ({
+    ordinal: row.ordinal,
+    path: row.forward_path,
+    state: row.state,
+    destination: Number(row.destination_id),
+    claimed: row.claimed,
+  }));
+}
+
+/** The recipients to act on, or what stands in the way. */
+function choose(
+  rows: readonly Row[],
+  action: RecipientAction,
+  wanted: readonly string[] | undefined,
+): { readonly rows: readonly Row[] } | { readonly obstacles: readonly Obstacle[] } {
+  const fits = ({ state }: Row) => stateAfter(action, state) !== undefined;
+  const obstacle = (row: Row, reason: Obstacle["reason"]): Obstacle => ({
+    recipient: row.path,
+    state: row.state,
+    reason,
+  });
+  const named = wanted && new Set(wanted.map((path) => path.toLowerCase()));
+  const candidates = named ? rows.filter(({ path }) => named.has(path.toLowerCase())) : rows;
+  const fitting = candidates.filter(fits);
+  const obstacles = fitting.filter(({ claimed }) => claimed)
+    .map((row) => obstacle(row, "delivering"));
+  if (named || fitting.length === 0) {
+    obstacles.push(...candidates.filter((row) => !fits(row)).map((row) => obstacle(row, "state")));
+  }
+  const known = new Set(rows.map(({ path }) => path.toLowerCase()));
+  for (const recipient of wanted ?? []) {
+    if (known.has(recipient.toLowerCase())) continue;
+    obstacles.push({ recipient, state: "deleted", reason: "unknown" });
+  }
+  return obstacles.length > 0 ? { obstacles } : { rows: fitting };
+}
+
+/** Writes the recipients' new states and ways, and an event for each. */
+async function write(
+  tx: TransactionSql,
+  id: string,
+  action: RecipientAction,
+  author: string,
+  changed: readonly Row[],
+  wayOf: (row: Row) => {
+    readonly destination: number;
+    readonly decision?: object;
+    readonly treatment?: Treatment;
+  },
+): Promise<void> {
+  const rows = changed.map((row) => {
+    const { destination, decision, treatment } = wayOf(row);
+    return {
+      n: row.ordinal,
+      path: row.path,
+      state: stateAfter(action, row.state),
+      destination,
+      decision: decision ?? null,
+      treatment: treatment ?? null,
+    };
+  });
+  await tx`
+    with x as (
+      select * from json_to_recordset(${JSON.stringify(rows)}::text::json) as x (n int, path text,
+        state text, destination bigint, decision jsonb, treatment jsonb)
+    ), changed as (
+      update recipients r set state = x.state, destination_id = x.destination, changed_at = now(),
+        decision = coalesce(x.decision, r.decision), treatment = case when ${action === "reroute"}
+          -- Who was refused by policy and is sent another way is refused no more.
+          then coalesce(x.treatment, r.treatment - 'refusal') else r.treatment end
+      from x where r.message_id = ${id} and r.ordinal = x.n
+    )
+    insert into events (message_id, at, kind, detail)
+    select ${id}, now(), ${ACTION_EVENTS[action]}, jsonb_build_object('recipient', x.path,
+      'by', ${author}::text) || case when ${action === "reroute"} then
+        (select jsonb_build_object('destination', jsonb_build_object('relay', d.relay, 'nextHop', d.next_hop))
+         from destinations d where d.id = x.destination) else '{}'::jsonb end
+    from x order by x.n`;
+}
+
+/**
+ * One delivery for each destination with a recipient that waits, none for others. What is released,
+ * retried or rerouted is due now; what was held begins its lifetime anew.
+ */
+async function bringQueueInLine(
+  tx: TransactionSql,
+  id: string,
+  action: RecipientAction,
+  touched: readonly number[],
+): Promise<void> {
+  await tx`
+    delete from deliveries d
+    where d.message_id = ${id} and d.worker_id is null and not exists (
+      select 1 from recipients r where r.message_id = ${id}
+        and r.destination_id = d.destination_id and r.state in ('queued', 'deferred'))`;
+  await tx`
+    insert into deliveries (message_id, destination_id, due_at, priority)
+    select distinct on (r.destination_id) m.id, r.destination_id, now(),
+      coalesce((m.parameters ->> 'priority')::smallint, 0)
+    from messages m join recipients r on r.message_id = m.id
+    where m.id = ${id} and r.state in ('queued', 'deferred')
+    on conflict (message_id, destination_id) do nothing`;
+  if (action === "hold" || action === "cancel") return;
+  await tx`
+    update deliveries d set due_at = now()
+    where d.message_id = ${id} and d.destination_id = any (${[...touched]}::bigint[])
+      and d.worker_id is null and d.due_at > now()`;
+  if (action === "release") {
+    await tx`
+      update messages set released_at = now()
+      where id = ${id} and (released_at is null or released_at < now())`;
+  }
+}

@@ -19,6 +19,7 @@ import { openApiDocument } from "./openapi.ts";
 import type { Operation } from "./operation.ts";
 import { Problem, problemResponse } from "./problem.ts";
 import { recipientListOperations } from "./recipient-lists.ts";
+import { replayOperations } from "./replay.ts";
 import { resourceOperations } from "./resources.ts";
 import { Snapshots } from "./snapshots.ts";
 import type { Stores } from "./stores.ts";
@@ -67,6 +68,7 @@ export function createAdminApp(options: AdminAppOptions): Hono {
     ...messageActionOperations({ ...options, snapshots }),
     ...destinationOperations({ ...options, snapshots }),
     ...explainOperations({ ...options, snapshots }),
+    ...replayOperations(options),
   ];
 
   const app = new Hono();

@@ -36,6 +36,7 @@ test("the OpenAPI document has every operation, each under a name of its own", a
     "/v1/audit: get",
     "/v1/clients/{name}: get put delete",
     "/v1/clients: get",
+    "/v1/config/replay: post",
     "/v1/config/versions/{version}/diff: get",
     "/v1/config/versions/{version}/restore: post",
     "/v1/config/versions/{version}: get",

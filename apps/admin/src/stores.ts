@@ -23,8 +23,10 @@ import {
   openRecipientLists,
   openTokens,
   pauseDestination,
+  recentEnvelopes,
   type RecipientLists,
   resumeDestination,
+  type StoredEnvelope,
   type TokenStore,
 } from "@postern/store";
 
@@ -32,6 +34,10 @@ import {
 export interface QueueStore {
   act(id: string, action: MessageAction): Promise<ActionOutcome>;
   destinations(query: DestinationQuery): Promise<DestinationSummary[]>;
+  /** The newest messages that came in, a batch at a time. */
+  envelopes(
+    wanted: { readonly count: number; readonly withContent: boolean },
+  ): AsyncIterable<readonly StoredEnvelope[]>;
   /** Each answers false when there is no such destination. */
   pause(destination: number): Promise<boolean>;
   resume(destination: number): Promise<boolean>;
@@ -65,6 +71,7 @@ export function openStores(database: Database): Stores {
     queue: {
       act: (id, action) => actOnMessage(database, id, action),
       destinations: (query) => listDestinations(database, query),
+      envelopes: (wanted) => recentEnvelopes(database, wanted),
       pause: (id) => pauseDestination(database, id),
       resume: (id) => resumeDestination(database, id),
       flush: async (id) => await flushDestination(database, id) !== undefined,

@@ -216,7 +216,7 @@ function stored({ path, parameters }: Recipient, decision: Decision): AcceptedRe
       parameters,
       treatment: { refusal: `${code} ${enhanced} ${text}` },
       destination: { relay: REFUSED_RELAY, nextHop: "" },
-      decision: { rule, version, reasons },
+      decision: { recipient: path.address, rule, version, reasons },
     }];
   }
   if (decision.action !== "deliver") return [];
@@ -226,7 +226,7 @@ function stored({ path, parameters }: Recipient, decision: Decision): AcceptedRe
     parameters: added ? { notify: "NEVER" } : parameters,
     treatment,
     destination: { relay, nextHop },
-    decision: { relay, rule, version, tags, reasons },
+    decision: { recipient: path.address, relay, rule, version, tags, reasons },
     ...(hold === undefined ? {} : { hold }),
   }));
 }

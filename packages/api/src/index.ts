@@ -12,6 +12,7 @@ export * from "./messages.ts";
 export * from "./parameters.ts";
 export * from "./problem.ts";
 export * from "./recipient-lists.ts";
+export * from "./replay.ts";
 export * from "./resources.ts";
 export * from "./schema.ts";
 export * from "./scopes.ts";

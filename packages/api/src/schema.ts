@@ -8,6 +8,7 @@ import type { configurationDescriptions } from "./configuration.ts";
 import type { OperationDescription } from "./description.ts";
 import type { destinationDescriptions } from "./destinations.ts";
 import type { explainDescriptions } from "./explain.ts";
+import type { replayDescriptions } from "./replay.ts";
 import type { messageActionDescriptions } from "./message-actions.ts";
 import type { messageDescriptions } from "./messages.ts";
 import type { ProblemDocument } from "./problem.ts";
@@ -89,4 +90,5 @@ export type ApiSchema = SchemaOf<
   | In<typeof destinationDescriptions>
   | In<typeof recipientListDescriptions>
   | In<typeof explainDescriptions>
+  | In<typeof replayDescriptions>
 >;

@@ -8,6 +8,7 @@ export * from "./destination-list.ts";
 export * from "./destinations.ts";
 export type { Lifetimes } from "./expiry.ts";
 export * from "./idempotency.ts";
+export * from "./envelopes.ts";
 export * from "./ids.ts";
 export * from "./message-actions.ts";
 export * from "./messages.ts";

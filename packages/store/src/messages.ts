@@ -69,6 +69,11 @@ export interface MessageStore {
   figures(): Promise<{
     readonly waiting: number;
     readonly claimed: number;
+    /** Recipients that are held. */
+    readonly held: number;
+    /** Seconds since the oldest message in the queue was received; 0 when nothing waits. */
+    readonly oldestSeconds: number;
+    readonly destinations: { readonly failing: number; readonly paused: number };
     readonly processes: Readonly<Record<string, number>>;
   }>;
 }
@@ -183,11 +188,20 @@ export function openMessages({ sql }: Database): MessageStore {
       const [row] = await sql`
         select (select count(*) from deliveries where worker_id is null) as waiting,
           (select count(*) from deliveries where worker_id is not null) as claimed,
+          (select count(*) from recipients where state = 'held') as held,
+          (select extract(epoch from now() - m.received_at)
+           from (select message_id from deliveries order by message_id limit 1) d
+           join messages m on m.id = d.message_id) as oldest,
+          (select count(*) from destinations where failures > 0) as failing,
+          (select count(*) from destinations where paused_at is not null) as paused,
           (select coalesce(json_object_agg(kind, n), '{}')
            from (select kind, count(*) as n from processes group by kind) p) as processes`;
       return {
         waiting: Number(row?.waiting),
         claimed: Number(row?.claimed),
+        held: Number(row?.held),
+        oldestSeconds: Math.max(0, Number(row?.oldest ?? 0)),
+        destinations: { failing: Number(row?.failing), paused: Number(row?.paused) },
         processes: row?.processes ?? {},
       };
     },

@@ -105,7 +105,9 @@ export const recipients = pgTable("recipients", {
 }, (table) => [
   primaryKey({ columns: [table.messageId, table.ordinal] }),
   index("recipients_forward_path").on(sql`lower(${table.forwardPath})`, table.messageId),
-  index("recipients_held").on(table.messageId).where(sql`${table.state} = 'held'`),
+  // The states that few are in; what waits is found by its delivery, what was delivered is all over.
+  index("recipients_state").on(table.state, table.messageId)
+    .where(sql`${table.state} in ('deferred', 'held', 'bounced', 'deleted')`),
 ]);
 
 /** The queue: what is still to be done, per message and destination. */

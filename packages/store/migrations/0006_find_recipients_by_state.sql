@@ -1,0 +1,2 @@
+DROP INDEX "recipients_held";--> statement-breakpoint
+CREATE INDEX "recipients_state" ON "recipients" USING btree ("state","message_id") WHERE "recipients"."state" in ('deferred', 'held', 'bounced', 'deleted');

@@ -89,6 +89,26 @@ async function watchStandardInput(ended: () => void): Promise<void> {
 }
 
 /**
+ * Gathers the lines that come in one turn of the event loop into one write: under load, a commit of
+ * many messages logs them all at once. What is gathered is written before the process exits, too.
+ */
+function gathered(write: (text: string) => void): (line: string) => void {
+  let text = "";
+  const flush = () => {
+    if (text === "") return;
+    const whole = text;
+    text = "";
+    write(whole);
+  };
+  // Deno.exit() fires this event, and not node's "exit".
+  (globalThis as unknown as EventTarget).addEventListener("unload", flush);
+  return (line) => {
+    if (text === "") queueMicrotask(flush);
+    text += line;
+  };
+}
+
+/**
  * Runs `main` as a process. Once it has resolved, the process lives until SIGTERM or SIGINT (or,
  * supervised, the end of its standard input), runs its stop steps and exits 0. A second signal
  * exits at once. A {@link StartError} becomes its sentence on standard error and exit code 1;
@@ -111,7 +131,7 @@ export async function runProcess(
     level: environment.logLevel,
     format: environment.logFormat,
     colors: terminal,
-    write: (line) => writeAll(Deno.stderr, line),
+    write: gathered((text) => writeAll(Deno.stderr, text)),
   });
   const supervised = Deno.env.get(SUPERVISED_VARIABLE) === "1";
 

@@ -33,7 +33,7 @@ export async function editedContent(
   queue: Pick<Queue, "readContent">,
 ): Promise<Content> {
   const original: Content = content === undefined
-    ? { size, whole: undefined, open: () => queue.readContent(messageId) }
+    ? { size, whole: undefined, open: () => queue.readContent(messageId, size) }
     : inMemory(content);
   if (edits.length === 0) return original;
   const reader = await headerOf(original);

@@ -7,7 +7,7 @@ import type { Log } from "@postern/process";
 import { type Database, keepUp } from "@postern/store";
 
 /** Milliseconds between two upkeeps of a worker. */
-const INTERVAL = 600_000;
+const INTERVAL = 60_000;
 
 /** Begins at once and goes on until it is stopped. */
 export function startUpkeep(

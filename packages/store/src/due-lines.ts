@@ -69,7 +69,9 @@ export class DueLines {
   next(wanted: (destination: number) => boolean): number {
     let next = Infinity;
     for (const [destination, lines] of this.#destinations) {
-      for (const { at } of lines.values()) if (at < next && wanted(destination)) next = at;
+      let at = Infinity;
+      for (const known of lines.values()) at = Math.min(at, known.at);
+      if (at < next && wanted(destination)) next = at;
     }
     return next;
   }

@@ -75,7 +75,7 @@ export async function makePartitions(sql: Sql, now: number): Promise<number> {
     for (const table of Object.keys(PARTITIONED) as Partitioned[]) {
       const partition = { table, from, to: from + DAY };
       if (there.has(partitionName(partition))) continue;
-      await make(sql, partition);
+      await make(sql, partition, now);
       made += 1;
     }
   }
@@ -83,24 +83,33 @@ export async function makePartitions(sql: Sql, now: number): Promise<number> {
 }
 
 /**
- * Makes one beside its table and attaches it when it is whole: mail goes on meanwhile. Only what has
- * gone to the default partition keeps its writers waiting, while it is moved.
+ * Makes one beside its table and attaches it when it is whole. A statement that was planned before
+ * does not look into it: so where there are rows for it already, or may be soon, everybody else has
+ * to wait for a moment. For days to come nobody has.
  */
-async function make(sql: Sql, partition: DayPartition): Promise<void> {
+async function make(sql: Sql, partition: DayPartition, now: number): Promise<void> {
   const { table, from, to } = partition;
   const name = partitionName(partition);
-  const range = `>= '${firstIdAt(from)}' and ${PARTITIONED[table]} < '${firstIdAt(to)}'`;
+  const key = PARTITIONED[table];
+  const range = `${key} >= '${firstIdAt(from)}' and ${key} < '${firstIdAt(to)}'`;
+  const [row] = await sql.unsafe(
+    `select exists (select 1 from ${table}_default where ${range}) as any`,
+  );
+  const alone = row?.any === true || from <= now;
   await sql.begin(async (transaction) => {
     await transaction.unsafe(`set local lock_timeout = '${LOCK_TIMEOUT}'`);
     await transaction.unsafe(
+      `lock table ${alone ? table : `${table}_default`} in access exclusive mode`,
+    );
+    await transaction.unsafe(
       `create table ${name} (like ${table} including all) ${FILL[table] ?? ""}`,
     );
-    await transaction.unsafe(`lock table ${table}_default in access exclusive mode`);
-    await transaction.unsafe(`
-      with moved as (
-        delete from ${table}_default where ${PARTITIONED[table]} ${range} returning *
-      )
-      insert into ${name} select * from moved`);
+    if (alone) {
+      await transaction.unsafe(`
+        with moved as (delete from ${table}_default where ${range} returning *)
+        insert into ${name} select * from moved`);
+    }
+    // Fails where rows have come in between that would have to be moved; the next upkeep moves them.
     await transaction.unsafe(`
       alter table ${table} attach partition ${name}
       for values from ('${firstIdAt(from)}') to ('${firstIdAt(to)}')`);

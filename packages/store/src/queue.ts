@@ -72,8 +72,32 @@ const DESTINATIONS_AT_ONCE = 200;
 const SCAN_PAUSE = 100;
 const SCAN_INTERVAL = 5_000;
 
+/** How often what seems damaged is looked at again, and after how many milliseconds. */
+const DAMAGED_LOOKS = 5;
+const DAMAGED_PAUSE = 60_000;
+
 /** Before a look is repeated at a line that another worker is just claiming from. */
 const SOON = 20;
+
+/**
+ * A delivery of which neither message nor recipients are found is damaged. It is looked at again
+ * later, and only then taken out: nothing goes because it was not seen once.
+ */
+function nothingThere(
+  messageId: string,
+  destinationId: number,
+  attempts: number,
+): DeliveryOutcome {
+  const at = new Date();
+  return {
+    messageId,
+    destinationId,
+    at,
+    recipients: [],
+    dueAt: attempts < DAMAGED_LOOKS ? new Date(at.getTime() + DAMAGED_PAUSE) : undefined,
+    attempt: { error: "nothing of the message is left to deliver" },
+  };
+}
 
 /** Opens the queue. */
 export function openQueue(
@@ -84,11 +108,13 @@ export function openQueue(
   const announcer = new Announcer(sql);
   const lines = new DueLines();
   const inHand = new Map<string, { readonly probe: boolean }>();
+  let scanned = false;
   let scannedAt = -Infinity;
   let scanPause = SCAN_PAUSE;
   let scanWanted = true;
   let inDoubt = false;
-  let listening = false;
+  let wakeUp: (() => void) | undefined;
+  let looking: Promise<void> | undefined;
 
   const now = () => performance.now();
   const keyOf = (workerId: number, messageId: string, destinationId: number) =>
@@ -96,7 +122,7 @@ export function openQueue(
 
   function scanDueAt(): number {
     // Who hears nothing of what is added has to look each time.
-    if (!listening) return -Infinity;
+    if (wakeUp === undefined) return -Infinity;
     return scannedAt + (scanWanted ? scanPause : Math.max(SCAN_INTERVAL, 10 * scanPause));
   }
 
@@ -107,13 +133,23 @@ export function openQueue(
       const found = await scan(sql);
       lines.forgetEmpty();
       for (const { key, wait } of found) lines.hear(key, began + wait);
+      scanned = true;
       // A queue with so many destinations that this takes long is looked through less often.
       scanPause = Math.max(SCAN_PAUSE, 5 * (now() - began));
-      scannedAt = now();
     } catch (error) {
       scanWanted = true;
       throw error;
+    } finally {
+      scannedAt = now();
     }
+  }
+
+  /** Only who knows nothing yet waits for the look; others claim from what they know meanwhile. */
+  function refresh(): Promise<void> | undefined {
+    looking ??= lookEverywhere().finally(() => looking = undefined);
+    if (wakeUp === undefined || !scanned) return looking;
+    looking.then(wakeUp, wakeUp);
+    return undefined;
   }
 
   /** After a claim whose answer was lost: what is marked as ours and not in hand goes back. */
@@ -173,10 +209,7 @@ export function openQueue(
     for (const { messageId, destination: destinationId, attempts } of marked) {
       const one = found.get(`${messageId} ${destinationId}`);
       if (one === undefined || one.recipients.length === 0) {
-        const attempt = { error: "nothing of the message is left to deliver" };
-        empty.push(
-          { messageId, destinationId, at: new Date(), recipients: [], dueAt: undefined, attempt },
-        );
+        empty.push(nothingThere(messageId, destinationId, attempts));
         continue;
       }
       inHand.set(keyOf(workerId, messageId, destinationId), { probe: probing.has(destinationId) });
@@ -228,7 +261,7 @@ export function openQueue(
   return {
     claim({ workerId, limit, room = () => limit }) {
       return claiming(workerId, async () => {
-        if (now() >= scanDueAt()) await lookEverywhere();
+        if (now() >= scanDueAt()) await refresh();
         const { free, limited } = await choose(limit, room);
         const asked = [...free, ...limited];
         try {
@@ -350,13 +383,14 @@ export function openQueue(
     },
 
     untilNextDue(room = () => 1) {
-      const next = Math.min(scanDueAt(), lines.next((id) => room(id) > 0));
+      const look = looking === undefined ? scanDueAt() : Infinity;
+      const next = Math.min(look, lines.next((id) => room(id) > 0));
       return Math.max(0, next - now());
     },
 
     async onWork(wake) {
       const look = () => {
-        listening = true;
+        wakeUp = wake;
         scanWanted = true;
         wake();
       };
@@ -368,7 +402,7 @@ export function openQueue(
       }, look);
       return {
         stop: async () => {
-          listening = false;
+          wakeUp = undefined;
           await subscription.unlisten();
         },
       };

@@ -1,8 +1,9 @@
 import { v7 } from "uuid";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { createTestDatabase, type TestDatabase } from "../../../tests/database.ts";
+import { eventually } from "../../../tests/end-to-end/eventually.ts";
 import { type Database, keepUp, openDatabase, openMessages, openQueue } from "./index.ts";
-import { accept, outcomeOf, register, to } from "./testing/mail.ts";
+import { accept, acceptMany, outcomeOf, register, to } from "./testing/mail.ts";
 
 const DAY = 24 * 3_600_000;
 const retention = { content: 7 * 24 * 3600, messages: 30 * 24 * 3600 };
@@ -81,6 +82,29 @@ describe("partitions", () => {
     expect(claimed.map(({ messageId }) => messageId)).toEqual([id]);
     expect(claimed[0]?.content).toEqual(new Uint8Array([65]));
   });
+});
+
+test("a worker that claims while partitions are made sees all there is", async () => {
+  const ids = await acceptMany(
+    database,
+    Array.from({ length: 300 }, (_, index) => ({ recipients: [to(`a@busy${index % 30}.test`)] })),
+  );
+  const workerId = await register(database);
+  const queue = openQueue(database);
+  const seen = new Set<string>();
+  const claiming = (async () => {
+    while (seen.size < ids.length) {
+      for (const one of await queue.claim({ workerId, limit: 10 })) seen.add(one.messageId);
+    }
+  })();
+  await eventually("partitions are made meanwhile", async () => {
+    const done = await keepUp(database, retention).catch(() => undefined);
+    return done !== undefined && await partitionOf("events", ids[0]!) === undefined &&
+      (await partitionOf("recipients", ids[0]!)) !== "recipients_default";
+  });
+  await claiming;
+  expect(seen.size).toBe(300);
+  expect((await database.sql`select 1 from events`).length).toBe(0);
 });
 
 test("content goes first, messages later, by whole partitions; what lives on is moved", async () => {

@@ -16,6 +16,7 @@ import {
   type Transaction,
   type TransactionOutcome,
 } from "@postern/smtp";
+import { isUnavailable } from "@postern/store";
 import { connectTo } from "./connect.ts";
 import { type ActiveTlsPolicy, handshake, type TlsFacts } from "./handshake.ts";
 import type { NextHop } from "./next-hops.ts";
@@ -46,7 +47,10 @@ export interface NextHopSession {
   readonly transactions: number;
   /** False once the session cannot take another transaction. */
   readonly usable: boolean;
-  /** Delivers one message; the content is asked for only when the next hop wants it. */
+  /**
+   * Delivers one message; the content is asked for only when the next hop wants it. Rejects when the
+   * content is at fault; then the session is of no use any more.
+   */
   deliver(transaction: Transaction, content: OpenContent): Promise<TransactionOutcome>;
   /** Says QUIT and closes. */
   quit(): void;
@@ -139,6 +143,7 @@ function converse(
     let socket = connection;
     let place = startingPlace;
     let settle: ((outcome: TransactionOutcome) => void) | undefined;
+    let fail: ((error: unknown) => void) | undefined;
     let source: AsyncIterator<Uint8Array> | Iterator<Uint8Array> | undefined;
     let content: OpenContent | undefined;
     let isOpen = false;
@@ -165,9 +170,10 @@ function converse(
         return !session.ended && !socket.destroyed;
       },
       deliver: (transaction, newContent) =>
-        new Promise((resolve) => {
+        new Promise((resolve, reject) => {
           transactions += 1;
           settle = resolve;
+          fail = reject;
           content = newContent;
           source = undefined;
           session.deliver(transaction);
@@ -274,8 +280,10 @@ function converse(
           pump();
           if (!more) return;
         }
-      } catch {
+      } catch (error) {
         // The store could not give the rest: no end of data is sent, so nothing half is accepted.
+        // It may be able to later, if it is only away.
+        if (!isUnavailable(error)) fail?.(error);
         session.abortContent();
         pump();
       } finally {

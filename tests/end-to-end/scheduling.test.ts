@@ -1,0 +1,69 @@
+/** Destinations leave each other alone: neither a slow one nor a bad message holds others up. */
+import postgres from "postgres";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { contentWith, queueIdOf, sendMail } from "./dialogue.ts";
+import { eventually } from "./eventually.ts";
+import { Gateway } from "./gateway.ts";
+import { NextHop } from "./next-hop.ts";
+
+const gateway = new Gateway();
+const slow = new NextHop();
+const fast = new NextHop();
+let port = 0;
+
+beforeAll(async () => {
+  await Promise.all([slow.start(), fast.start()]);
+  const relayTo = (hop: NextHop) => ({
+    kind: "smtp",
+    hosts: [{ host: "127.0.0.1", port: hop.port }],
+    retry: { delays: [1], lifetime: 3600 },
+  });
+  await gateway.start({
+    "/v1/relays/slow": relayTo(slow),
+    "/v1/relays/fast": relayTo(fast),
+    "/v1/domains/slow.test": { relay: "slow" },
+    "/v1/domains/fast.test": { relay: "fast" },
+  });
+  port = (await gateway.startIngress()).port;
+});
+
+afterAll(async () => {
+  slow.script = () => undefined;
+  await gateway.stop();
+  await Promise.all([slow.stop(), fast.stop()]);
+});
+
+async function send(recipient: string): Promise<string> {
+  return queueIdOf(await sendMail(port, "sender@sender.test", [recipient], contentWith("x")));
+}
+
+test("mail for a fast destination does not wait for a slow one with much mail", async () => {
+  let go: () => void = () => {};
+  const stalled = new Promise<void>((resolve) => go = resolve);
+  slow.script = async (step) => {
+    if (step === "message") await stalled;
+    return undefined;
+  };
+  for (let index = 0; index < 150; index += 1) await send(`r${index}@slow.test`);
+  const worker = await gateway.startWorker();
+  await eventually("the slow destination has all its sessions", () => slow.seen.length >= 20);
+  for (let index = 0; index < 20; index += 1) await send(`r${index}@fast.test`);
+  await eventually("the fast one has its mail", () => fast.accepted.length === 20);
+  expect(slow.accepted.length).toBe(0);
+  go();
+  await eventually("the slow one gets all of it", () => slow.accepted.length === 150);
+  await worker.stop();
+});
+
+test("a message whose content is gone is set aside and holds nothing up", async () => {
+  const [bad, good] = [await send("bad@fast.test"), await send("good@fast.test")];
+  const sql = postgres(gateway.databaseUrl, { max: 1, onnotice: () => {} });
+  await sql`delete from contents where message_id = ${bad}`;
+  await sql.end();
+  await gateway.startWorker();
+  await gateway.message(good, "delivered");
+  const shown = await gateway.message(bad, "held");
+  expect(shown.recipients[0]?.lastReply).toMatch(/^451 4\.3\.0 Set aside: .* of content 0 are in/);
+  expect(shown.events.at(-1)).toMatchObject({ kind: "held", recipient: "bad@fast.test" });
+  expect(fast.acceptedFor("bad@fast.test")).toEqual([]);
+});

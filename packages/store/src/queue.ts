@@ -11,13 +11,13 @@
 import type { DestinationLimits } from "@postern/config";
 import { announced, Announcer } from "./announcer.ts";
 import { QUEUE_CHANNEL } from "./channels.ts";
-import { type Asked, type Look, mark, type Marked, read, scan } from "./claim.ts";
+import { type Asked, type Look, mark, type Marked, read } from "./claim.ts";
 import { claimLimited } from "./claim-limited.ts";
 import type { Database } from "./connection.ts";
 import { DestinationIds } from "./destination-ids.ts";
 import { endProbes, feedbackOf, learnOf } from "./destination-state.ts";
-import { DueLines } from "./due-lines.ts";
 import { giveUpWaiting, type Lifetimes } from "./expiry.ts";
+import { Lookout } from "./lookout.ts";
 import { enter } from "./outcomes.ts";
 import type { ClaimedDelivery, DeliveryOutcome, Destination } from "./records.ts";
 
@@ -68,16 +68,9 @@ export interface Queue {
 /** Destinations asked at once. */
 const DESTINATIONS_AT_ONCE = 200;
 
-/** The whole queue is looked through at most so often, and unasked so often, in milliseconds. */
-const SCAN_PAUSE = 100;
-const SCAN_INTERVAL = 5_000;
-
 /** How often what seems damaged is looked at again, and after how many milliseconds. */
 const DAMAGED_LOOKS = 5;
 const DAMAGED_PAUSE = 60_000;
-
-/** Before a look is repeated at a line that another worker is just claiming from. */
-const SOON = 20;
 
 /**
  * A delivery of which neither message nor recipients are found is damaged. It is looked at again
@@ -106,51 +99,14 @@ export function openQueue(
 ): Queue {
   const destinations = new DestinationIds(sql);
   const announcer = new Announcer(sql);
-  const lines = new DueLines();
+  const lookout = new Lookout(sql);
+  const { lines } = lookout;
   const inHand = new Map<string, { readonly probe: boolean }>();
-  let scanned = false;
-  let scannedAt = -Infinity;
-  let scanPause = SCAN_PAUSE;
-  let scanWanted = true;
   let inDoubt = false;
-  let wakeUp: (() => void) | undefined;
-  let looking: Promise<void> | undefined;
 
-  const now = () => performance.now();
+  const now = () => lookout.now();
   const keyOf = (workerId: number, messageId: string, destinationId: number) =>
     `${workerId} ${messageId} ${destinationId}`;
-
-  function scanDueAt(): number {
-    // Who hears nothing of what is added has to look each time.
-    if (wakeUp === undefined) return -Infinity;
-    return scannedAt + (scanWanted ? scanPause : Math.max(SCAN_INTERVAL, 10 * scanPause));
-  }
-
-  async function lookEverywhere(): Promise<void> {
-    scanWanted = false;
-    const began = now();
-    try {
-      const found = await scan(sql);
-      lines.forgetEmpty();
-      for (const { key, wait } of found) lines.hear(key, began + wait);
-      scanned = true;
-      // A queue with so many destinations that this takes long is looked through less often.
-      scanPause = Math.max(SCAN_PAUSE, 5 * (now() - began));
-    } catch (error) {
-      scanWanted = true;
-      throw error;
-    } finally {
-      scannedAt = now();
-    }
-  }
-
-  /** Only who knows nothing yet waits for the look; others claim from what they know meanwhile. */
-  function refresh(): Promise<void> | undefined {
-    looking ??= lookEverywhere().finally(() => looking = undefined);
-    if (wakeUp === undefined || !scanned) return looking;
-    looking.then(wakeUp, wakeUp);
-    return undefined;
-  }
 
   /** After a claim whose answer was lost: what is marked as ours and not in hand goes back. */
   async function settleDoubt(workerId: number): Promise<void> {
@@ -164,34 +120,7 @@ export function openQueue(
           as k (message uuid, destination bigint)
         where k.message = d.message_id and k.destination = d.destination_id)`;
     inDoubt = false;
-    scanWanted = true;
-  }
-
-  /** When the lines asked are worth another look. */
-  function settle(
-    asked: readonly Asked[],
-    looks: readonly Look[],
-    marked: readonly Marked[],
-    full: boolean,
-  ) {
-    const at = now();
-    const counts = new Map<string, number>();
-    for (const { destination, priority } of marked) {
-      const key = `${destination} ${priority}`;
-      counts.set(key, (counts.get(key) ?? 0) + 1);
-    }
-    const byLine = new Map(looks.map((look) => [`${look.destination} ${look.priority}`, look]));
-    for (const line of asked) {
-      const key = `${line.destination} ${line.priority}`;
-      const look = byLine.get(key);
-      // Whoever resumes a destination announces it.
-      if (look === undefined || look.paused) continue;
-      if (look.failing) {
-        // The one probe is under way, or not due yet, or another's: its outcome is announced.
-        lines.hear(line, at + Math.max(SOON, look.probing ? SCAN_INTERVAL : look.gate));
-      } else if (full || (counts.get(key) ?? 0) >= line.count) lines.hear(line, at);
-      else if (look.next !== null) lines.hear(line, at + look.next);
-    }
+    lookout.lookSoon();
   }
 
   /** What was marked becomes deliveries in hand; what has lost its message is taken out. */
@@ -261,7 +190,7 @@ export function openQueue(
   return {
     claim({ workerId, limit, room = () => limit }) {
       return claiming(workerId, async () => {
-        if (now() >= scanDueAt()) await refresh();
+        await lookout.refresh();
         const { free, limited } = await choose(limit, room);
         const asked = [...free, ...limited];
         try {
@@ -276,14 +205,14 @@ export function openQueue(
           if (free.length > 0) {
             const some = await mark(sql, workerId, free, limit);
             note(some);
-            settle(free, some.looks, some.marked, some.marked.length >= limit);
+            lookout.settle(free, { ...some, full: some.marked.length >= limit });
           }
           if (limited.length > 0) {
             const left = limit - marked.length;
             const policy = (id: number) => limitsOf(destinations.of(id)) ?? {};
             const some = await claimLimited(sql, workerId, limited, left, policy);
             note(some);
-            settle(some.asked, some.looks, some.marked, false);
+            lookout.settle(some.asked, { ...some, full: false });
             for (const { line, wait } of some.waits) lines.hear(line, now() + wait);
           }
           return await take(workerId, marked, probing, false);
@@ -350,7 +279,7 @@ export function openQueue(
       } catch {
         // The outcomes are in the books. What they say of destinations the next ones say again.
       }
-      if (entered.failing.length > 0 || idleProbes.size > 0) scanWanted = true;
+      if (entered.failing.length > 0 || idleProbes.size > 0) lookout.lookSoon();
       for (const { destinationId } of outcomes) {
         if (concurrencyOf(destinationId) !== undefined) lines.hurry(destinationId, now());
       }
@@ -383,15 +312,12 @@ export function openQueue(
     },
 
     untilNextDue(room = () => 1) {
-      const look = looking === undefined ? scanDueAt() : Infinity;
-      const next = Math.min(look, lines.next((id) => room(id) > 0));
-      return Math.max(0, next - now());
+      return lookout.untilNext((id) => room(id) > 0);
     },
 
     async onWork(wake) {
       const look = () => {
-        wakeUp = wake;
-        scanWanted = true;
+        lookout.listening(wake);
         wake();
       };
       const subscription = await sql.listen(QUEUE_CHANNEL, (payload) => {
@@ -402,7 +328,7 @@ export function openQueue(
       }, look);
       return {
         stop: async () => {
-          wakeUp = undefined;
+          lookout.listening(undefined);
           await subscription.unlisten();
         },
       };

@@ -1,0 +1,113 @@
+/**
+ * When to look where: the lines that one process knows of, kept true by what it hears, by what each
+ * claim saw, and by a look through the whole queue now and then.
+ */
+import type { Sql } from "postgres";
+import { type Asked, type Look, type Marked, scan } from "./claim.ts";
+import { DueLines } from "./due-lines.ts";
+
+/** The whole queue is looked through at most so often, and unasked so often, in milliseconds. */
+const PAUSE = 100;
+const INTERVAL = 5_000;
+
+/** Knows where a claim may find something. */
+export class Lookout {
+  readonly lines = new DueLines();
+  readonly #sql: Sql;
+  #known = false;
+  #wanted = true;
+  #lookedAt = -Infinity;
+  #pause = PAUSE;
+  #wake: (() => void) | undefined;
+  #looking: Promise<void> | undefined;
+
+  constructor(sql: Sql) {
+    this.#sql = sql;
+  }
+
+  /** The clock of all lines, in milliseconds. */
+  now(): number {
+    return performance.now();
+  }
+
+  /** Whom to wake after a look; undefined when nobody hears any more of what is added. */
+  listening(wake: (() => void) | undefined): void {
+    this.#wake = wake;
+    this.#wanted = true;
+  }
+
+  /** Something may be due anywhere. */
+  lookSoon(): void {
+    this.#wanted = true;
+  }
+
+  /**
+   * Looks through the queue when it is time. Only who knows nothing yet waits for it; others claim
+   * from what they know meanwhile.
+   */
+  async refresh(): Promise<void> {
+    if (this.now() < this.#due()) return;
+    this.#looking ??= this.#look().finally(() => this.#looking = undefined);
+    if (this.#wake === undefined || !this.#known) return await this.#looking;
+    this.#looking.then(this.#wake, this.#wake);
+  }
+
+  /** Milliseconds until a claim may find something at the destinations that are wanted. */
+  untilNext(wanted: (destination: number) => boolean): number {
+    const look = this.#looking === undefined ? this.#due() : Infinity;
+    return Math.max(0, Math.min(look, this.lines.next(wanted)) - this.now());
+  }
+
+  /** After a claim: when the lines asked are worth another look. `full`: it took all it may. */
+  settle(
+    asked: readonly Asked[],
+    { looks, marked, full }: {
+      readonly looks: readonly Look[];
+      readonly marked: readonly Marked[];
+      readonly full: boolean;
+    },
+  ): void {
+    const at = this.now();
+    const counts = new Map<string, number>();
+    for (const { destination, priority } of marked) {
+      const key = `${destination} ${priority}`;
+      counts.set(key, (counts.get(key) ?? 0) + 1);
+    }
+    const byLine = new Map(looks.map((look) => [`${look.destination} ${look.priority}`, look]));
+    for (const line of asked) {
+      const key = `${line.destination} ${line.priority}`;
+      const look = byLine.get(key);
+      // Whoever resumes a destination announces it, and so does the outcome of a probe.
+      if (look === undefined || look.paused) continue;
+      if (look.failing && (look.probing || look.gate > 0)) {
+        this.lines.hear(line, at + (look.probing ? INTERVAL : look.gate));
+      } else if (!look.failing && (full || (counts.get(key) ?? 0) >= line.count)) {
+        this.lines.hear(line, at);
+      } else if (look.next !== null) this.lines.hear(line, at + look.next);
+    }
+  }
+
+  #due(): number {
+    // Who hears nothing of what is added has to look each time.
+    if (this.#wake === undefined) return -Infinity;
+    return this.#lookedAt + (this.#wanted ? this.#pause : Math.max(INTERVAL, 10 * this.#pause));
+  }
+
+  async #look(): Promise<void> {
+    this.#wanted = false;
+    const began = this.now();
+    try {
+      const found = await scan(this.#sql);
+      this.lines.forgetEmpty();
+      for (const { key, wait } of found) this.lines.hear(key, began + wait);
+      this.#known = true;
+      // A queue with so many destinations that this takes long is looked through less often.
+      this.#pause = Math.max(PAUSE, 5 * (this.now() - began));
+    } catch (error) {
+      this.#wanted = true;
+      throw error;
+    } finally {
+      this.#lookedAt = this.now();
+    }
+  }
+}

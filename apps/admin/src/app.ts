@@ -9,6 +9,7 @@ import { Hono } from "hono";
 import { auditOperations } from "./audit.ts";
 import { requireScope, requireToken } from "./authentication.ts";
 import { destinationOperations } from "./destinations.ts";
+import { docsPage } from "./docs.ts";
 import { documentOperations } from "./document.ts";
 import { explainOperations } from "./explain.ts";
 import { once } from "./idempotency.ts";
@@ -46,6 +47,7 @@ export interface AdminAppOptions extends Stores {
 export function createAdminApp(options: AdminAppOptions): Hono {
   const { messages, token, tokens, onError, now = Date.now } = options;
   const snapshots = new Snapshots(options.configuration);
+  let page: ReturnType<typeof docsPage> | undefined;
   const operations: Operation[] = [
     ...monitoringOperations(options),
     {
@@ -56,6 +58,23 @@ export function createAdminApp(options: AdminAppOptions): Hono {
       scope: "none",
       answers: { 200: { description: "The OpenAPI document", type: "application/json" } },
       serve: (context) => context.json(openApiDocument(operations)),
+    },
+    {
+      method: "get",
+      path: "/docs",
+      id: "docs",
+      summary: "This document as a page for people",
+      scope: "none",
+      answers: { 200: { description: "The page", type: "text/html" } },
+      serve: async (context) => {
+        page ??= docsPage(openApiDocument(operations));
+        const { html, contentSecurityPolicy } = await page;
+        return context.html(html, 200, {
+          "Content-Security-Policy": contentSecurityPolicy,
+          "X-Content-Type-Options": "nosniff",
+          "Referrer-Policy": "no-referrer",
+        });
+      },
     },
     ...(Object.keys(resourceKinds) as ResourceKind[])
       .flatMap((kind) => resourceOperations(kind, options)),

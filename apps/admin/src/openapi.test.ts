@@ -30,6 +30,7 @@ test("the OpenAPI document has every operation, each under a name of its own", a
     `${path}: ${Object.keys(item).join(" ")}`
   );
   expect(methods.toSorted()).toEqual([
+    "/docs: get",
     "/healthz: get",
     "/metrics: get",
     "/readyz: get",

@@ -1,5 +1,10 @@
 /** The OpenAPI 3.1 document, made from the operations and their zod schemas. Pure. */
-import { type Answer, type OperationDescription as Operation, problemSchema } from "@postern/api";
+import {
+  type Answer,
+  type OperationDescription as Operation,
+  problemSchema,
+  SCOPES,
+} from "@postern/api";
 import { z } from "zod";
 
 /** What each problem status means here. */
@@ -25,6 +30,35 @@ const HEADERS = {
   "Postern-Note": "Why the change is made, for the version's note; UTF-8",
   "Idempotency-Key": "A POST that is sent again under the same key within a day takes effect once",
 };
+
+const DESCRIPTION =
+  "Configuration, messages and destinations of the mail gateway. Lists are pages " +
+  "with `next`, times RFC 3339 in UTC, sizes bytes, durations seconds. Resources carry entity tags " +
+  "and honour If-Match. What fails is answered as a problem document (RFC 9457).";
+
+/** What the operations below each first part of a path are about. */
+const TAGS: Readonly<Record<string, string>> = {
+  monitoring: "Is it alive, is it ready, how much is there to do",
+  description: "What the API is",
+  relays: "Where mail goes next",
+  domains: "Domains that the gateway accepts mail for",
+  clients: "Who may send through the gateway",
+  users: "Who may authenticate and submit",
+  rules: "Ordered conditions and actions over each recipient's copy",
+  settings: "What holds for the gateway as a whole",
+  config: "The configuration as one document, and its versions",
+  tokens: "Who may use the API, and for what",
+  audit: "Who changed what, when, from where",
+  explain: "What would happen to a mail, and why",
+  messages: "Finding messages, their way, and acting on them",
+  destinations: "Where deliveries go, how much waits, and what holds it up",
+};
+
+function tagOf(path: string): string {
+  const part = /^\/v1\/(\w+)/.exec(path)?.[1];
+  if (part === "openapi" || path === "/docs") return "description";
+  return part ?? "monitoring";
+}
 
 type Json = Record<string, unknown>;
 
@@ -95,6 +129,7 @@ export function openApiDocument(operations: readonly Operation[]): Json {
     const parameters = parametersOf(operation);
     return {
       operationId: id,
+      tags: [tagOf(operation.path)],
       summary,
       security: open ? [] : [{ token: [scope] }],
       ...(parameters.length > 0 && { parameters }),
@@ -128,13 +163,26 @@ export function openApiDocument(operations: readonly Operation[]): Json {
     info: {
       title: "Postern",
       version: "1",
-      description: "Configuration and messages of the mail gateway",
+      description: DESCRIPTION,
       license: { name: "Apache-2.0", identifier: "Apache-2.0" },
     },
+    servers: [{ url: "/", description: "The gateway that serves this document" }],
+    tags: [...new Set(operations.map(({ path }) => tagOf(path)))].map((name) => ({
+      name,
+      description: TAGS[name] ?? name,
+    })),
     paths,
     components: {
       schemas,
-      securitySchemes: { token: { type: "http", scheme: "bearer" } },
+      securitySchemes: {
+        token: {
+          type: "http",
+          scheme: "bearer",
+          description: `A token of the API. ${
+            Object.entries(SCOPES).map(([scope, allows]) => `${scope}: ${allows}`).join(". ")
+          }.`,
+        },
+      },
     },
   };
 }

@@ -124,6 +124,88 @@ test("a gateway that is away is told in one sentence", async () => {
   expect(said.error).toMatch(/^postern: http:\S+ cannot be asked: Connection refused\. Is .*\n$/);
 });
 
+test("config: export, diff, apply, versions, show and restore", async () => {
+  const exported = await postern(["config", "export", "-o", "gateway.yaml"]);
+  expect([exported.code, exported.out, exported.error]).toEqual([0, "", ""]);
+  const before = exported.written["gateway.yaml"]!;
+  const files = {
+    "same.yaml": before,
+    "more.yaml": before.replace("relays:\n", "relays:\n  bin:\n    kind: discard\n"),
+    "bad.yaml": "domains: {a.test: {relay: nowhere}}\n",
+  };
+  expect((await postern(["config", "diff", "-f", "same.yaml"], { files })).out)
+    .toBe("No difference\n");
+  expect((await postern(["config", "apply", "-f", "more.yaml", "--dry-run"], { files })).out)
+    .toBe("+ relays bin\nNothing was changed: --dry-run\n");
+  expect((await postern(["relays", "get", "bin"])).code).toBe(1);
+  const applied = await postern(["config", "apply", "-f", "more.yaml", "--note", "a bin"], {
+    files,
+  });
+  const version = Number(/^\+ relays bin\nIn force: version (\d+)\n$/.exec(applied.out)?.[1]);
+  expect((await postern(["config", "versions", "--limit", "1"])).out)
+    .toMatch(new RegExp(`^VERSION .*\n +${version} .* a bin\n$`));
+  expect((await postern(["config", "show", String(version)])).out).toBe("+ relays bin\n");
+  const bad = await postern(["config", "apply", "-f", "bad.yaml"], { files });
+  expect([bad.code, bad.out]).toEqual([1, ""]);
+  expect(bad.error).toMatch(/^ {2}\/domains\/a\.test\/relay: there is no relay nowhere$/m);
+  expect((await postern(["config", "restore", String(version - 1)])).out)
+    .toBe(`In force: version ${version + 1}, restore version ${version - 1}\n`);
+  expect((await postern(["relays", "get", "bin"])).code).toBe(1);
+  const json = JSON.parse((await postern(["config", "export", "--format", "json"])).out);
+  expect(json).toHaveProperty(["relays", "default", "kind"], "mx");
+});
+
+test("explain tells the decision and the way to it", async () => {
+  await postern(["relays", "set", "bin", "kind=discard"]);
+  await postern(["domains", "set", "a.test", "relay=bin"]);
+  await postern([
+    "rules",
+    "set",
+    "lottery",
+    'match={header: {name: Subject, value: {wildcard: "*lottery*"}}}',
+    "actions=[{do: reject, text: No lotteries}]",
+  ]);
+  const mail = [
+    "explain",
+    "--from",
+    "<>",
+    "--to",
+    "u@a.test",
+    "v@b.test",
+    "--client",
+    "203.0.113.9",
+  ];
+  const plain = await postern(mail);
+  expect([plain.code, plain.error]).toEqual([0, ""]);
+  expect(plain.out).toMatch(/^u@a\.test: deliver\n {2}.*to u@a\.test by relay bin \(discard\)/ms);
+  expect(plain.out).toMatch(/^v@b\.test: reject/m);
+  expect((await postern([...mail, "--header", "Subject: a lottery for you"])).out)
+    .toMatch(/^u@a\.test: reject, by rule lottery$/m);
+});
+
+test("tokens: made, listed, of use, deleted", async () => {
+  const made = await postern(["tokens", "create", "reader", "--scope", "config:read"]);
+  expect([made.code, made.error]).toEqual([0, "Keep it: it is not shown again\n"]);
+  const token = made.out.trim();
+  expect((await postern(["relays", "list"], { token })).code).toBe(0);
+  expect((await postern(["relays", "delete", "bin"], { token })).code).toBe(1);
+  expect((await postern(["tokens", "list"])).out)
+    .toMatch(/^NAME .*\nreader +config:read +never +/);
+  expect((await postern(["tokens", "delete", "reader"])).out).toBe("token reader is deleted\n");
+  expect((await postern(["relays", "list"], { token })).error).toContain("POSTERN_TOKEN");
+});
+
+test("the queue, and what there is not", async () => {
+  expect((await postern(["queue"])).out).toBe("The queue is empty\n");
+  expect((await postern(["destinations", "list"])).out).toMatch(/^ID {2}RELAY {2}NEXT HOP/);
+  expect((await postern(["destinations", "pause", "a.test"])).error)
+    .toBe("postern: There is no destination a.test\n");
+  const id = "01a20fa6-0cc0-723d-8288-a4a14538b2e9";
+  for (const action of ["show", "raw", "hold", "release", "retry", "cancel", "reroute"]) {
+    expect((await postern(["messages", action, id])).error).toContain(`no message ${id}`);
+  }
+});
+
 test("settings, status and help", async () => {
   expect((await postern(["settings", "set", "postmaster=post@example.com"])).code).toBe(0);
   expect((await postern(["settings", "get"])).out).toMatch(/^postmaster: post@example\.com$/m);

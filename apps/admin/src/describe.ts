@@ -11,6 +11,7 @@ const app = createAdminApp({
   ...openStores(database),
   ping: () => Promise.resolve(),
   token: "none",
+  hostname: "gateway.test",
   secretKey: await importSecretKey(new Uint8Array(32)),
   onError: (error) => {
     throw error;

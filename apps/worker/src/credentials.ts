@@ -21,10 +21,16 @@ export async function readyCredentials(
   if ("oauth2" in given) {
     const answer = await tokens.get(given.oauth2);
     if ("problem" in answer) return { problem: `No access token: ${answer.problem}` };
+    if (!/^[\x21-\x7e]+$/.test(answer.token)) return { problem: "The access token is not one" };
     return { credentials: { kind: "token", user, token: answer.token } };
   }
   try {
     const password = await openSecret(given.password);
+    // These separate the fields of SASL's messages.
+    // deno-lint-ignore no-control-regex
+    if (/[\0\x01]/.test(user + password)) {
+      return { problem: "User or password holds a control character" };
+    }
     const nonce = crypto.randomUUID() + crypto.randomUUID();
     return { credentials: { kind: "password", user, password, nonce } };
   } catch (error) {

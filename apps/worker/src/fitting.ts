@@ -67,11 +67,18 @@ async function formOf(
   eightBitMime: boolean,
 ): Promise<"7bit" | "8bit" | "binary"> {
   if (body === "BINARYMIME") return "binary";
-  if (content.whole === undefined && eightBitMime) return body === "8BITMIME" ? "8bit" : "7bit";
+  if (body === "8BITMIME" && eightBitMime) return "8bit";
+  if (content.whole !== undefined) return isAscii(content.whole) ? "7bit" : "8bit";
+  if (eightBitMime) return "7bit";
   return (await surveyOf(content)).eightBit ? "8bit" : "7bit";
 }
 
 async function hasAsciiHeader(content: Content): Promise<boolean> {
   const { header } = await headerOf(content);
-  return header.octets.every((octet) => octet < 0x80);
+  return isAscii(header.octets);
+}
+
+function isAscii(octets: Uint8Array): boolean {
+  for (let at = 0; at < octets.length; at++) if (octets[at]! > 0x7f) return false;
+  return true;
 }

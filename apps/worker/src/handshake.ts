@@ -40,14 +40,11 @@ export function handshake(
   const name = policy.policy === "verify" ? policy.serverName ?? host : host;
   const authority = policy.policy === "verify" ? policy.certificateAuthority : undefined;
   return new Promise((resolve) => {
-    const secure = connect({
-      socket,
-      // RFC 6066 §3 wants names in SNI; an address is compared with the certificate all the same.
-      ...(isIP(name) === 0 ? { servername: name } : { host: name }),
-      ...(authority === undefined ? {} : { ca: authority }),
-      // Looked at below: most mail hosts have certificates that nobody vouches for.
-      rejectUnauthorized: false,
-    });
+    const secure = begin(socket, name, authority);
+    if ("problem" in secure) {
+      socket.destroy();
+      return resolve(secure);
+    }
     const fail = (problem: string) => {
       clearTimeout(timer);
       secure.destroy();
@@ -67,6 +64,26 @@ export function handshake(
       resolve({ socket: secure, facts });
     });
   });
+}
+
+function begin(
+  socket: Socket,
+  name: string,
+  authority: string | undefined,
+): TLSSocket | { readonly problem: string } {
+  try {
+    return connect({
+      socket,
+      // RFC 6066 §3 wants names in SNI; an address is compared with the certificate all the same.
+      ...(isIP(name) === 0 ? { servername: name } : { host: name }),
+      ...(authority === undefined ? {} : { ca: authority }),
+      // Looked at in `objectionTo`: most mail hosts have certificates that nobody vouches for.
+      rejectUnauthorized: false,
+    });
+  } catch (error) {
+    // A name that cannot be one, certificates that are none: the runtime throws.
+    return { problem: (error as Error).message };
+  }
 }
 
 function factsOf(secure: TLSSocket, policy: ActiveTlsPolicy): TlsFacts {

@@ -246,7 +246,7 @@ function converse(
           void scramProof(action).then((proof) => {
             session.answerScram(proof);
             pump();
-          });
+          }, () => socket.destroy());
           return;
       }
     }

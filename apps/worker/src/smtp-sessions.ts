@@ -77,6 +77,7 @@ async function openWith(
 ): Promise<OneResult> {
   const { log, memory, tokens } = delivering;
   const given = "credentials" in relay ? relay.credentials : undefined;
+  const oauth2 = given !== undefined && "oauth2" in given ? given.oauth2 : undefined;
   let renewed = false;
   for (;;) {
     const ready = await readyCredentials(given, delivering);
@@ -88,10 +89,10 @@ async function openWith(
     }
     const { failure } = opened;
     const token = ready.credentials?.kind === "token" ? ready.credentials.token : undefined;
-    if (isRefusedLogin(failure) && token !== undefined && !renewed) {
+    if (isRefusedLogin(failure) && oauth2 !== undefined && token !== undefined && !renewed) {
       renewed = true;
       log.info("the access token was refused: asking for another one", { host: hop.host });
-      await tokens.forget((given as { oauth2: Parameters<typeof tokens.forget>[0] }).oauth2, token);
+      await tokens.forget(oauth2, token);
       continue;
     }
     // A host that says nothing is as good as one that is not there.

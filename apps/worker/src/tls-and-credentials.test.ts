@@ -151,6 +151,18 @@ describe("TLS where it is demanded", () => {
       "451 4.7.5 TLS failed: the certificate is not good for mx.test",
     ],
     [
+      "verify, by an authority that is none",
+      { certificate: vouchedFor },
+      { tls: { policy: "verify", certificateAuthority: "-----BEGIN CERTIFICATE-----\nx\n" } },
+      "451 4.7.5 TLS failed: ",
+    ],
+    [
+      "verify, for a name that the certificate cannot have",
+      { certificate: vouchedFor },
+      { tls: { policy: "verify", serverName: "a".repeat(63) + ".test" } },
+      "451 4.7.5 TLS failed: ",
+    ],
+    [
       "fingerprint, another one",
       { certificate: vouchedFor },
       { tls: { policy: "fingerprint", fingerprints: [fingerprintOf(selfSigned)] } },
@@ -238,6 +250,15 @@ describe("passwords", () => {
     const peer = await peerWith({ offers: ["AUTH PLAIN"] });
     await deliver(peer, { credentials, tls: { policy: "none" } });
     expect(peer.said).toContain(plain);
+  });
+
+  test("that cannot be sent make the destination wait", async () => {
+    const peer = await peerWith({ certificate: selfSigned, offersInTls: ["AUTH PLAIN"] });
+    const { status, destinationFailure } = await deliver(peer, {
+      credentials: { username: "gateway", password: "a\0b" },
+    });
+    expect([status, destinationFailure])
+      .toEqual(["later", "451 4.7.0 User or password holds a control character"]);
   });
 
   test("that are refused make the destination wait: it is no fault of the mail's", async () => {

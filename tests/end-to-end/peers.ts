@@ -13,6 +13,8 @@ export type Peer =
   | "smtp-sink"
   | "smtp-source"
   | "python3"
+  /** The library that swaks needs for TLS. */
+  | "net-ssleay"
   | "msmtp"
   | "openssl"
   | "dovecot"
@@ -27,6 +29,12 @@ const TREES = Deno.env.get("PEERS_FOLDER") ?? "/opt/postern-peers";
 
 function find(peer: Peer): string | undefined {
   if (peer === "root") return Deno.uid() === 0 ? "root" : undefined;
+  if (peer === "net-ssleay") {
+    const libraries = ["/usr/lib/x86_64-linux-gnu/perl5", "/usr/lib/aarch64-linux-gnu/perl5"];
+    return libraries.filter((folder) => existsSync(folder))
+      .flatMap((folder) => [...Deno.readDirSync(folder)].map(({ name }) => `${folder}/${name}`))
+      .find((folder) => existsSync(`${folder}/Net/SSLeay.pm`));
+  }
   if (peer === "exim" || peer === "opensmtpd") {
     return existsSync(`${TREES}/${peer}/complete`) ? `${TREES}/${peer}` : undefined;
   }

@@ -43,7 +43,7 @@ export function asClient(
   return next;
 }
 
-/** An IPv4 address that came as IPv6, as IPv4. */
+/** An address in one spelling: IPv4 that came as IPv6 as IPv4, IPv6 in lower case. */
 export function unmapped(address: string): string {
-  return address.replace(/^::ffff:(?=\d+\.)/i, "");
+  return address.toLowerCase().replace(/^::ffff:(?=\d+\.)/, "");
 }

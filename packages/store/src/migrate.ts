@@ -4,17 +4,16 @@ import { drizzle } from "drizzle-orm/postgres-js";
 import { migrate as migrateWithDrizzle } from "drizzle-orm/postgres-js/migrator";
 import postgres from "postgres";
 
-const folder = fileURLToPath(new URL("../migrations", import.meta.url));
-
 /** Any number: all that matters is that every process asks for the same lock. */
 const MIGRATION_LOCK = 7_025_001;
 
 /** Applies the migrations that the database lacks. */
 export async function migrate(databaseUrl: string): Promise<void> {
+  const migrationsFolder = fileURLToPath(new URL("../migrations", import.meta.url));
   const client = postgres(databaseUrl, { max: 1, onnotice: () => {}, connect_timeout: 10 });
   try {
     await client`select pg_advisory_lock(${MIGRATION_LOCK})`;
-    await migrateWithDrizzle(drizzle(client), { migrationsFolder: folder });
+    await migrateWithDrizzle(drizzle(client), { migrationsFolder });
   } finally {
     await client.end({ timeout: 5 });
   }

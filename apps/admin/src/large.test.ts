@@ -17,58 +17,38 @@ const domains = Object.fromEntries(
   Array.from({ length: COUNT }, (_, index) => [`d${index}.example.com`, { relay: "default" }]),
 );
 
-/** Milliseconds that it takes. */
-async function timed<Result>(what: string, does: () => Promise<Result>): Promise<Result> {
-  const start = performance.now();
-  const result = await does();
-  console.log(`${what}: ${Math.round(performance.now() - start)} ms`);
-  return result;
-}
-
 test("is replaced, edited and followed", async () => {
+  const began = performance.now();
   const body = JSON.stringify({ domains });
-  const start = performance.now();
-  const put = await timed(
-    "PUT /v1/config",
-    () => api.ask<{ version: number; added: unknown[] }>("PUT", "/v1/config", { body }),
-  );
-  // Five seconds where the machine has nothing else to do.
-  expect(performance.now() - start).toBeLessThan(30_000);
+  const put = await api.ask<{ version: number; added: unknown[] }>("PUT", "/v1/config", { body });
+  // 3.5 s on two cores with little else to do; here, whatever else runs.
+  expect(performance.now() - began).toBeLessThan(40_000);
   expect(put).toMatchObject({ status: 200, body: { version: 2 } });
   expect(put.body.added).toHaveLength(COUNT);
 
   let seen: Configuration | undefined;
-  let at = 0;
   const failures: unknown[] = [];
-  const feed = await timed("the first reading", () =>
-    followConfiguration(api.database, {
-      onConfiguration: (configuration) => {
-        seen = configuration;
-        compile(configuration);
-        at = performance.now();
-      },
-      onError: (error) => failures.push(error),
-    }));
-  expect(seen?.domains.size).toBe(COUNT);
+  const feed = await followConfiguration(api.database, {
+    onConfiguration: (configuration) => {
+      compile(configuration);
+      seen = configuration;
+    },
+    onError: (error) => failures.push(error),
+  });
   const first = seen!;
+  expect(first.domains.size).toBe(COUNT);
 
-  const edited = await timed(
-    "PUT of one domain",
-    () =>
-      api.ask("PUT", "/v1/domains/d7.example.com", { body: { relay: "default", tls: "required" } }),
-  );
+  const edit = { relay: "default", tls: "required" };
+  const edited = await api.ask("PUT", "/v1/domains/d7.example.com", { body: edit });
   expect(edited.status).toBe(200);
-  const committed = performance.now();
-  await eventually("the edit to be in force", () => seen?.version === 3);
-  console.log(`in force, compiled: ${Math.round(at - committed)} ms after the answer`);
+  // 0.05 s; in any case before the feed asks by itself.
+  await eventually("the edit to be in force", () => seen?.version === 3, 10);
   expect(seen!.domains.get("d7.example.com")?.tls).toBe("required");
+  // Only what changed was read and parsed.
   expect(seen!.domains.get("d8.example.com")).toBe(first.domains.get("d8.example.com"));
   expect(seen!.relays).toBe(first.relays);
 
-  const got = await timed(
-    "GET /v1/config",
-    () => api.ask<{ domains: object }>("GET", "/v1/config"),
-  );
+  const got = await api.ask<{ domains: object }>("GET", "/v1/config");
   expect(Object.keys(got.body.domains)).toHaveLength(COUNT);
   await feed.stop();
   expect(failures).toEqual([]);

@@ -83,6 +83,14 @@ describe.skipIf(esbuild === undefined || miniflare === undefined)("in workerd", 
     });
     expect(wrong).toMatchObject({ status: 422 });
     expect(wrong.body.errors[0].pointer).toContain("/match/helo");
+    const explained = await ask("POST", "/v1/explain", {
+      client: { address: "203.0.113.9" },
+      reversePath: "a@b.example",
+      recipients: ["u@bücher.example", "u@elsewhere.example"],
+    });
+    expect(explained.status, explained.text).toBe(200);
+    expect(explained.text).toContain("smart");
+    expect(explained.text).toContain("5.7.1");
     const dry = await ask("PUT", "/v1/config?dryRun=true", {});
     expect(dry.body.removed).toHaveLength(2);
   });

@@ -49,6 +49,8 @@ const notInMemory: Stores = {
   history: absent,
   messages: absent,
   recipientLists: absent,
+  knownRecipients: absent,
+  queue: absent,
   tokens: absent,
   audit: absent,
   idempotencyKeys: absent,
@@ -65,6 +67,7 @@ export default {
     const failures: string[] = [];
     const app = createAdminApp({
       ...stores,
+      hostname: "gateway.example.com",
       ping: () => Promise.resolve(),
       token: TOKEN,
       secretKey: await importSecretKey(new Uint8Array(32).fill(5)),

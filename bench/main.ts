@@ -117,6 +117,9 @@ const scenarios: Readonly<Record<string, Scenario>> = {
   },
 };
 
+/** Milliseconds that what is under way may take to notice that all was ended. */
+const GRACE = 20_000;
+
 /** The processors that everything shares. */
 const PROCESSORS = "0,1";
 
@@ -166,13 +169,24 @@ async function onTwoProcessors(): Promise<number> {
 
 async function bench(given: Arguments): Promise<void> {
   const stops: (() => Promise<void>)[] = [];
-  const stopAll = async () => {
-    for (const stop of stops.splice(0).reverse()) {
-      await stop().catch((error) => console.error(`while ending: ${error}`));
-    }
+  let stopping: Promise<void> | undefined;
+  // A signal and the failure that it leads to ask for the same end, and wait for it.
+  const stopAll = () =>
+    stopping ??= (async () => {
+      for (let stop = stops.pop(); stop !== undefined; stop = stops.pop()) {
+        await stop().catch((error) => console.error(`while ending: ${error}`));
+      }
+    })();
+  /** A start that a signal comes upon is waited for, and what it started is ended. */
+  const begin = <T extends { stop(): Promise<void> }>(starting: Promise<T>): Promise<T> => {
+    stops.push(async () => await (await starting.catch(() => undefined))?.stop());
+    return starting;
   };
   for (const name of ["SIGINT", "SIGTERM"] as const) {
-    Deno.addSignalListener(name, () => void stopAll().finally(() => Deno.exit(130)));
+    // What is under way fails by that, and this program with it.
+    Deno.addSignalListener(name, () => {
+      void stopAll().finally(() => setTimeout(() => Deno.exit(130), GRACE));
+    });
   }
   try {
     const folder = await Deno.makeTempDir({ dir: given.folder, prefix: "postern-bench-" });
@@ -181,10 +195,11 @@ async function bench(given: Arguments): Promise<void> {
     const sink = new Sink();
     await sink.start();
     stops.push(() => sink.stop());
-    const postfix = given.postfix ? await startPostfix(`${folder}/postfix`, sink.port) : undefined;
-    if (postfix !== undefined) stops.push(() => postfix.stop());
-    const postern = await startPostern(`${folder}/postern`, sink.port, given.profiles);
-    stops.push(() => postern.stop());
+    const postfix = given.postfix
+      ? await begin(startPostfix(`${folder}/postfix`, sink.port))
+      : undefined;
+    if (stopping !== undefined) throw new Error("ended");
+    const postern = await begin(startPostern(`${folder}/postern`, sink.port, given.profiles));
     const measured: Measured[] = [];
     for (const name of given.scenarios) {
       measured.push(await measure(name, given, { postfix, postern, sink }));

@@ -1,6 +1,6 @@
 /** Finding messages and telling their way, for whoever is asked "where is my mail?". */
 import type { Database } from "./connection.ts";
-import { firstIdAt } from "./partitions.ts";
+import { searchMessages } from "./message-search.ts";
 import type { Destination, RecipientState } from "./records.ts";
 
 /** A recipient as it is shown. */
@@ -78,13 +78,6 @@ export interface MessageStore {
   }>;
 }
 
-/**
- * An id is made when a transaction begins, its time of receipt is that of its end. Ids bound a
- * search by time, so that it need not look at what is older, with this between the two.
- */
-const LONGEST_RECEPTION = 24 * 3_600_000;
-const CLOCK_DIFFERENCE = 60_000;
-
 /** Opens the messages. */
 export function openMessages({ sql }: Database): MessageStore {
   async function summaries(ids: readonly string[]): Promise<(MessageSummary & Row)[]> {
@@ -112,41 +105,9 @@ export function openMessages({ sql }: Database): MessageStore {
   }
 
   return {
-    async find({ sender, recipient, messageId, state, since, until, limit, cursor }) {
-      // Each search has an index, and which one is best depends on what is looked for: a plan that
-      // is kept for all of them would not do.
-      const rows = await sql.begin("read only", async (tx) => {
-        await tx`set local plan_cache_mode = force_custom_plan`;
-        return await tx`
-        select m.id from messages m
-        where true
-        ${sender === undefined ? sql`` : sql`and lower(m.reverse_path) = lower(${sender})`}
-        ${
-          messageId === undefined
-            ? sql``
-            : sql`and m.message_id = ${messageId.trim().replace(/^<|>$/g, "")}`
-        }
-        ${
-          recipient === undefined ? sql`` : sql`and exists (select 1 from recipients r
-            where r.message_id = m.id and lower(r.forward_path) = lower(${recipient}))`
-        }
-        ${
-          state === undefined
-            ? sql``
-            : sql`and exists (select 1 from recipients r where r.message_id = m.id and r.state = ${state})`
-        }
-        ${
-          since === undefined ? sql`` : sql`and m.received_at >= ${since}
-          and m.id >= ${firstIdAt(since.getTime() - LONGEST_RECEPTION)}::uuid`
-        }
-        ${
-          until === undefined ? sql`` : sql`and m.received_at < ${until}
-          and m.id < ${firstIdAt(until.getTime() + CLOCK_DIFFERENCE)}::uuid`
-        }
-        ${cursor === undefined ? sql`` : sql`and m.id < ${cursor}::uuid`}
-        order by m.id desc limit ${limit + 1}`;
-      });
-      const ids = rows.map((row) => row.id as string);
+    async find(query) {
+      const { limit } = query;
+      const ids = await searchMessages(sql, query);
       const page = ids.slice(0, limit);
       const items = (await summaries(page)).map(({ row: _, ...summary }) => summary);
       return { items, next: ids.length > limit ? page.at(-1) ?? null : null };

@@ -1,0 +1,65 @@
+/**
+ * Finding messages, newest first. Each search has an index; which one is best depends on what is
+ * looked for, so each is planned by itself.
+ */
+import type { Sql } from "postgres";
+import type { MessageQuery } from "./messages.ts";
+import { firstIdAt } from "./partitions.ts";
+
+/**
+ * An id is made when a transaction begins, its time of receipt is that of its end. Ids bound a
+ * search by time, so that it need not look at partitions of other days, with this between the two.
+ */
+const LONGEST_RECEPTION = 24 * 3_600_000;
+const CLOCK_DIFFERENCE = 60_000;
+
+/** The ids of the messages for which all conditions hold, one more than asked for where there are. */
+export async function searchMessages(
+  sql: Sql,
+  { sender, recipient, messageId, state, since, until, limit, cursor }: MessageQuery,
+): Promise<string[]> {
+  /** What the times and the cursor say of a column with ids. */
+  const within = (column: string) => {
+    const id = sql(column);
+    return sql`
+      ${
+      since === undefined
+        ? sql``
+        : sql`and ${id} >= ${firstIdAt(since.getTime() - LONGEST_RECEPTION)}::uuid`
+    }
+      ${
+      until === undefined
+        ? sql``
+        : sql`and ${id} < ${firstIdAt(until.getTime() + CLOCK_DIFFERENCE)}::uuid`
+    }
+      ${cursor === undefined ? sql`` : sql`and ${id} < ${cursor}::uuid`}`;
+  };
+  const rows = await sql.begin("read only", async (tx) => {
+    await tx`set local plan_cache_mode = force_custom_plan`;
+    return await tx`
+      select m.id
+      from messages m
+      where true ${within("m.id")}
+      ${sender === undefined ? sql`` : sql`and lower(m.reverse_path) = lower(${sender})`}
+      ${
+      messageId === undefined
+        ? sql``
+        : sql`and m.message_id = ${messageId.trim().replace(/^<|>$/g, "")}`
+    }
+      ${
+      recipient === undefined ? sql`` : sql`and exists (select 1 from recipients r
+        where r.message_id = m.id and lower(r.forward_path) = lower(${recipient})
+          ${within("r.message_id")})`
+    }
+      ${
+      state !== undefined
+        ? sql`and exists (select 1 from recipients r
+        where r.message_id = m.id and r.state = ${state} ${within("r.message_id")})`
+        : sql``
+    }
+      ${since === undefined ? sql`` : sql`and m.received_at >= ${since}`}
+      ${until === undefined ? sql`` : sql`and m.received_at < ${until}`}
+      order by m.id desc limit ${limit + 1}`;
+  });
+  return rows.map((row) => row.id as string);
+}

@@ -1,6 +1,7 @@
 /** TLS and AUTH on the wire: STARTTLS and what must not survive it, submission, certificates. */
 import { Buffer } from "node:buffer";
 import { connect } from "node:net";
+import postgres from "postgres";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { contentWith, Dialogue, queueIdOf } from "./dialogue.ts";
 import { eventually } from "./eventually.ts";
@@ -87,6 +88,32 @@ test("implicit TLS", async () => {
   expect(await session.say(plain("anna@ours.test"))).toMatch(/^235 /);
   const reply = await session.mail("anna@ours.test", ["b@away.test"], contentWith("by smtps"));
   expect((await cameBy(reply)).received).toMatch(/\bwith ESMTPSA\b/);
+});
+
+test("what delivery honours is offered, and kept with the message", async () => {
+  const session = dialogue(smtps, { tls: true });
+  const offer = await session.say("EHLO client.test");
+  for (
+    const one of ["BINARYMIME", "DELIVERBY", "MT-PRIORITY", "REQUIRETLS", "FUTURERELEASE 604800"]
+  ) {
+    expect(offer).toContain(`250-${one}`);
+  }
+  await session.say(plain("anna@ours.test"));
+  const parameters = "REQUIRETLS MT-PRIORITY=3 BY=7200;R HOLDFOR=3600";
+  expect(await session.say(`MAIL FROM:<later@ours.test> ${parameters}`)).toMatch(/^250 /);
+  await session.say("RCPT TO:<b@ours.test>");
+  await session.say("DATA");
+  const id = queueIdOf(await session.say(`${contentWith("later")}.`));
+  const sql = postgres(gateway.databaseUrl, { max: 1 });
+  try {
+    const [due] = await sql`
+      select extract(epoch from min(due_at) - now())::float8 as seconds, min(priority)::int as priority
+      from deliveries where message_id = ${id}`;
+    expect(due?.["priority"]).toBe(3);
+    expect(due?.["seconds"]).toBeGreaterThan(3500);
+  } finally {
+    await sql.end();
+  }
 });
 
 test("the password is shown to nobody in clear", async () => {

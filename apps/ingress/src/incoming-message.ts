@@ -105,6 +105,7 @@ export class IncomingMessage {
         : settlement.recipients.map((one) => withField(one, authentication.field));
       await this.#content.commit({
         receivedAt: this.#receivedAt,
+        ...heldUntil(envelope, this.#receivedAt),
         reversePath: transaction.reversePath,
         parameters: envelope.parameters,
         session: storedSession(this.#facts),
@@ -182,4 +183,11 @@ function withField(
 /** A Message-ID fit for an index: at most 998 characters, none that Postgres cannot keep. */
 function storable(messageId: string | undefined): string | undefined {
   return messageId?.replaceAll("\u0000", "").slice(0, 998);
+}
+
+/** When the sender wants the message to go out at the earliest (RFC 4865). */
+function heldUntil({ parameters }: Envelope, receivedAt: Date): { readonly dueAt?: Date } {
+  const { holdFor, holdUntil } = parameters;
+  if (holdFor !== undefined) return { dueAt: new Date(receivedAt.getTime() + holdFor * 1000) };
+  return holdUntil === undefined ? {} : { dueAt: new Date(holdUntil) };
 }

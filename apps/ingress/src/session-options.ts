@@ -23,9 +23,12 @@ export function listenerOptions(kind: SmtpListener["kind"]): Partial<ServerSessi
   return { flavour: "submission", tlsRequired: true, authRequired: true };
 }
 
+/** A sender may have mail held for so long (FUTURERELEASE, RFC 4865). */
+const LONGEST_HOLD_SECONDS = 7 * 24 * 3600;
+
 /** What settings, client and user ask for. */
 export function sessionOptions(
-  { snapshot, authenticator }: Pick<Ingress, "snapshot" | "authenticator">,
+  { snapshot, authenticator, now }: Pick<Ingress, "snapshot" | "authenticator" | "now">,
   facts: SessionFacts,
 ): Partial<ServerSessionOptions> {
   const { smtp } = snapshot.settings;
@@ -43,8 +46,14 @@ export function sessionOptions(
     tarpit: smtp.tarpit,
     // Where nobody could authenticate, nobody is invited to.
     auth: { mechanisms: snapshot.users.size === 0 ? [] : mechanismsOf(authenticator) },
-    // Only what delivery honours is offered.
-    extensions: { binaryMime: false, deliverBy: false, mtPriority: false, requireTls: false },
+    // What the core offers by itself, delivery honours; how long mail may be held is ours to say.
+    extensions: {
+      futureRelease: {
+        maximumSeconds: LONGEST_HOLD_SECONDS,
+        latest: new Date(now().getTime() + LONGEST_HOLD_SECONDS * 1000).toISOString()
+          .replace(/\.\d+Z$/, "Z"),
+      },
+    },
     trust: trustOf(snapshot, facts, session),
     // Domains and clients say what becomes of source routes: policy gets them as they were given.
     sourceRoutes: "honour",

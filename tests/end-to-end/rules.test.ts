@@ -124,6 +124,30 @@ describe("at RCPT", () => {
   });
 });
 
+test("a rate of messages holds for all sessions of a client", async () => {
+  await gateway.put("/v1/clients/tenant", {
+    networks: ["127.0.0.0/8"],
+    mayRelay: false,
+    limits: { messages: { perHour: 1 } },
+  });
+  await eventually("the second message in an hour is refused", async () => {
+    const dialogue = new Dialogue(port);
+    await dialogue.say("EHLO client.test");
+    const replies = [1, 2, 3].map(() => dialogue.say(`MAIL FROM:<${sender}>`));
+    const [reply] = (await Promise.all(replies)).filter((one) => one.startsWith("450"));
+    dialogue.close();
+    return reply;
+  });
+  await gateway.put("/v1/clients/tenant", { networks: ["127.0.0.0/8"], mayRelay: false });
+  await eventually("the rate is gone", async () => {
+    const dialogue = new Dialogue(port);
+    await dialogue.say("EHLO client.test");
+    const reply = await dialogue.say(`MAIL FROM:<${sender}>`);
+    dialogue.close();
+    return reply.startsWith("250");
+  });
+});
+
 describe("after the content", () => {
   test("what a header rule holds stays, with its reason", async () => {
     const id = queueIdOf(await send(["ann@relay.test"], "The great lottery"));

@@ -2,7 +2,7 @@
 import type { Resolver } from "@postern/dns";
 import type { Log } from "@postern/process";
 import type { RecipientFacts, Snapshot } from "@postern/routing";
-import type { Destination, Spool } from "@postern/store";
+import type { Destination, SenderRates, Spool } from "@postern/store";
 import type { Admission } from "./admission.ts";
 import type { Authenticator } from "./authenticator.ts";
 import type { RecipientChecks } from "./recipient-checks.ts";
@@ -22,6 +22,7 @@ export interface Ingress {
   readonly newQueueId: () => string;
   readonly resolver: Resolver;
   readonly recipientChecks: RecipientChecks;
+  readonly senderRates: SenderRates;
   /** Finds the way back of rewritten senders (SRS); absent where no key is known. */
   readonly reverseOf?: RecipientFacts["reverseOf"];
   /** The configuration in force; a session asks anew for each decision. */

@@ -38,6 +38,7 @@ import {
   newQueueId,
   openDatabase,
   openSpool,
+  SenderRates,
 } from "@postern/store";
 import { Admission } from "./admission.ts";
 import { Authenticator } from "./authenticator.ts";
@@ -85,6 +86,9 @@ await runProcess("ingress", async ({ environment, log, onStop, ready }) => {
   const feed = await followConfiguration(database, {
     onConfiguration: (configuration) => {
       const snapshot = compile(configuration);
+      for (const problem of snapshot.problems) {
+        log.error("part of a rule does not compile and matches nothing", { ...problem });
+      }
       if (ingress !== undefined) {
         ingress.snapshot = snapshot;
         log.info("configuration in force", { version: snapshot.version });
@@ -102,6 +106,7 @@ await runProcess("ingress", async ({ environment, log, onStop, ready }) => {
           resolver,
           recipientChecks,
           reverseOf,
+          senderRates: new SenderRates(database),
           snapshot,
         };
       }

@@ -11,6 +11,7 @@ import {
   type RecipientFacts,
   type Refusal,
   refuseSender,
+  senderLimits,
   type SessionFacts as RoutingSession,
   type Snapshot,
 } from "@postern/routing";
@@ -40,6 +41,9 @@ interface Recipient {
 export type Settlement =
   | { readonly status: "refused"; readonly reply: Reply }
   | { readonly status: "accepted"; readonly recipients: readonly AcceptedRecipient[] };
+
+/** A reply that refuses, or undefined; later where something must be asked first. */
+type Answer = Reply | undefined | Promise<Reply | undefined>;
 
 /** One transaction. A change of the configuration takes effect at its next command. */
 export class MailTransaction {
@@ -92,31 +96,35 @@ export class MailTransaction {
     );
   }
 
-  /** Decides about MAIL: undefined accepts it. */
-  mail(): Reply | undefined {
+  /** Decides about MAIL: undefined accepts it. At once, unless the sender has a rate. */
+  mail(): Answer {
     const refusal = refuseSender(this.#snapshot, {
       session: this.#session,
       reversePath: canonicalAddress(this.#reversePath),
       declaredSize: this.#parameters.size,
     });
-    return refusal && refusalReply(refusal);
+    if (refusal !== undefined) return refusalReply(refusal);
+    return this.#claim("messages", () => undefined);
   }
 
   /** Decides about RCPT: undefined accepts it. At once, unless something must be looked up. */
   rcpt(
     path: ForwardPath,
     parameters: RcptParameters,
-  ): Reply | undefined | Promise<Reply | undefined> {
+  ): Answer {
     this.#refresh();
     const accepted = { total: this.#recipients.size, byDomain: this.#byDomain };
     const facts = this.#factsOf(path, accepted);
-    const take = (decision: Decision): Reply | undefined => {
+    const take = (decision: Decision): Answer => {
       if (decision.action === "reject" || decision.action === "defer") {
         return refusalReply(decision, path);
       }
       const key = `${path.sourceRoute.join(",")}:${canonicalAddress(path)}`;
       // The same mailbox named twice gets one copy.
       if (this.#recipients.has(key)) return undefined;
+      return this.#claim("recipientRate", () => add(key, decision));
+    };
+    const add = (key: string, decision: Decision): undefined => {
       const byDomain = new Map(this.#byDomain);
       this.#recipients.set(key, {
         path,
@@ -160,6 +168,19 @@ export class MailTransaction {
     }
     const copies = decided.flatMap(({ recipient, decision }) => stored(recipient, decision));
     return { status: "accepted", recipients: distinct(copies) };
+  }
+
+  /** Claims on each rate that is in force for the sender; `granted` is called when all have room. */
+  #claim(kind: "messages" | "recipientRate", granted: () => undefined): Answer {
+    const claims = senderLimits(this.#snapshot, this.#session).flatMap((limit) => {
+      const rate = limit.limits[kind];
+      return rate === undefined ? [] : [{ key: `${limit.kind} ${limit.name} ${kind}`, rate }];
+    });
+    if (claims.length === 0) return granted();
+    return this.#ingress.senderRates.claim(claims).then(
+      (room) =>
+        room ? granted() : reply(450, "4.7.1", "You send more than your rate: try again later"),
+    ).catch(unavailable);
   }
 
   #refresh(): void {
@@ -251,5 +272,5 @@ function refusalReply({ code, enhanced, text }: Refusal, path?: ForwardPath): Re
 /** What could not be looked up is asked again by the client. */
 function unavailable(error: unknown): Reply {
   if (!isUnavailable(error)) throw error;
-  return reply(451, "4.3.0", "Recipients cannot be looked up: please try again later");
+  return reply(451, "4.3.0", "Nothing can be looked up now: please try again later");
 }

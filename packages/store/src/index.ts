@@ -25,3 +25,4 @@ export { keepUp, type Upkeep } from "./retention.ts";
 export * from "./sandbox.ts";
 export * from "./spool.ts";
 export * from "./tokens.ts";
+export * from "./sender-rates.ts";

@@ -58,16 +58,6 @@ function writeAll(stream: { writeSync(bytes: Uint8Array): number }, text: string
   }
 }
 
-/**
- * Whether postgres.js tried to write to a connection that was cut just before: it rolls back a
- * transaction on it, and throws out of a timer where nobody can catch it (3.4.9, `nextWrite`).
- * Whoever waits for the transaction hears of the loss by itself.
- */
-function isWriteToLostDatabase(error: unknown): boolean {
-  return error instanceof TypeError &&
-    /\bnextWrite\b.*postgres\/(src|cf\/src|cjs\/src)\/connection\.js/.test(error.stack ?? "");
-}
-
 /** Waits for a promise, however it ends, but not longer than so many milliseconds. */
 async function settled(promise: Promise<unknown>, limit: number): Promise<void> {
   let timer: ReturnType<typeof setTimeout> | undefined;
@@ -140,10 +130,7 @@ export async function runProcess(
     Deno.exit(1);
   };
   process.on("unhandledRejection", (error) => fatal("unhandled rejection", error));
-  process.on("uncaughtException", (error) => {
-    if (isWriteToLostDatabase(error)) log.warning("the database went away during a statement");
-    else fatal("uncaught error", error);
-  });
+  process.on("uncaughtException", (error) => fatal("uncaught error", error));
 
   const stopping = new AbortController();
   const stopAsked = new Promise<void>((resolve) => {

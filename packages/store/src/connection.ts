@@ -45,8 +45,8 @@ export function openDatabase(url: string, options: DatabaseOptions): Database {
     // A 250 is a promise: whatever the server's default, a commit here waits for the disk.
     connection: { application_name: options.applicationName, synchronous_commit: "on" },
   };
-  const sql = postgres(url, settings);
-  const forDrizzle = postgres(url, settings);
+  const sql = withoutLateRollback(postgres(url, settings));
+  const forDrizzle = withoutLateRollback(postgres(url, settings));
   return {
     sql,
     drizzle: drizzle(forDrizzle),
@@ -54,6 +54,38 @@ export function openDatabase(url: string, options: DatabaseOptions): Database {
       await Promise.all([sql.end({ timeout }), forDrizzle.end({ timeout })]);
     },
   };
+}
+
+/**
+ * Keeps postgres.js (3.4.9) from rolling back a transaction on a connection that is gone: it would
+ * throw out of a timer, where nobody can catch it, and the connection would never work again. Where
+ * the connection was lost, the transaction's own promise is left alone; `begin` rejects when the
+ * connection closes, whatever becomes of that promise.
+ */
+function withoutLateRollback(client: Sql): Sql {
+  type Body = (tx: unknown) => unknown;
+  const begin = client.begin as (options: string, body: Body) => Promise<unknown>;
+  const guarded = (first: string | Body, second?: Body) => {
+    const body = typeof first === "string" ? second! : first;
+    return begin(typeof first === "string" ? first : "", async (tx) => {
+      try {
+        const made = body(tx);
+        return await (Array.isArray(made) ? Promise.all(made) : made);
+      } catch (error) {
+        if (!isConnectionLost(error)) throw error;
+        return await new Promise<never>(() => {});
+      }
+    });
+  };
+  return Object.assign(client, { begin: guarded as Sql["begin"] });
+}
+
+/** Whether the error says that the connection is gone, or is about to be. */
+function isConnectionLost(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  const code = "code" in error ? String(error.code) : "";
+  return /^(CONNECTION_(CLOSED|DESTROYED)|ECONNRESET|EPIPE|57P0[123])$/.test(code) ||
+    isConnectionLost(error.cause);
 }
 
 /** Whether the error says that Postgres could not be reached or went away, not that it refused. */

@@ -2,52 +2,19 @@
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { openTestApi, type TestApi, TOKEN } from "../../apps/admin/src/testing/api.ts";
-import { run } from "../../apps/cli/src/program.ts";
+import { TOKEN } from "../../apps/admin/src/testing/api.ts";
+import { type CommandLine, openCommandLine } from "./command-line.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
-let api: TestApi;
-let server: Deno.HttpServer<Deno.NetAddr>;
+let line: CommandLine;
 let url: string;
+let postern: CommandLine["postern"];
 
 beforeAll(async () => {
-  api = await openTestApi();
-  server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, (request) => {
-    const { pathname, search } = new URL(request.url);
-    return api.request(pathname + search, request);
-  });
-  url = `http://127.0.0.1:${server.addr.port}`;
+  line = await openCommandLine();
+  ({ url, postern } = line);
 });
-
-afterAll(async () => {
-  await server.shutdown();
-  await api.close();
-});
-
-/** Runs a command line in this process; answers its code and what it said. */
-async function postern(
-  args: readonly string[],
-  { columns, files = {}, token = TOKEN }: {
-    columns?: number;
-    files?: Record<string, string>;
-    token?: string;
-  } = {},
-) {
-  const said = { out: "", error: "", written: {} as Record<string, string> };
-  const code = await run(args, {
-    environment: { POSTERN_URL: url, POSTERN_TOKEN: token },
-    columns,
-    out: (text) => void (said.out += text),
-    outBytes: (bytes) => void (said.out += new TextDecoder().decode(bytes)),
-    error: (text) => void (said.error += text),
-    readText: (file) =>
-      file in files
-        ? Promise.resolve(files[file]!)
-        : Promise.reject(new Error(`no such file: ${file}`)),
-    writeText: (file, text) => Promise.resolve(void (said.written[file] = text)),
-  });
-  return { code, ...said };
-}
+afterAll(() => line.close());
 
 test("resources: set by fields and by file, list, get, delete", async () => {
   const set = await postern([
@@ -82,6 +49,49 @@ test("resources: set by fields and by file, list, get, delete", async () => {
   expect((await postern(["domains", "delete", "bücher.example"])).out)
     .toBe("domain bücher.example is deleted\n");
   expect((await postern(["relays", "delete", "internal"])).code).toBe(0);
+});
+
+test("recipients: put in every form, list, add, delete", async () => {
+  await postern(["domains", "set", "listed.test", "relay=default", "recipients={verify: list}"]);
+  const files = {
+    "a.ndjson": '{"address":"ann"}\n"bob@listed.test"\n',
+    "a.json": '["ann"]',
+    "a.csv": "address,name\r\nann,Ann\r\ncarl,Carl\r\n",
+    "a.txt": '\nann\n"a b"@listed.test\n',
+    "bad.txt": "ann\n\nbob@other.test\n",
+  };
+  const put = async (...args: string[]) =>
+    (await postern(["recipients", "put", "listed.test", ...args], { files })).out;
+  expect(await put("-f", "a.ndjson")).toBe("2 added, 0 removed: 2 recipients of listed.test\n");
+  expect(await put("-f", "a.json")).toBe("0 added, 1 removed: 1 recipient of listed.test\n");
+  expect(await put("-f", "a.csv")).toBe("1 added, 0 removed: 2 recipients of listed.test\n");
+  expect(await put("-f", "a.txt")).toBe("1 added, 1 removed: 2 recipients of listed.test\n");
+  const bad = await postern(["recipients", "put", "listed.test", "-f", "bad.txt"], { files });
+  expect([bad.code, bad.error]).toEqual([
+    1,
+    "postern: The list is not valid; nothing was changed\n" +
+    '  line 3: "bob@other.test" is no local part and no address of listed.test\n',
+  ]);
+  expect((await postern(["recipients", "add", "listed.test", "Dora", "carl"])).out)
+    .toBe("dora is on the list\ncarl is on the list\n");
+  expect((await postern(["recipients", "delete", "listed.test", "ann"])).out)
+    .toBe("ann is off the list\n");
+  expect((await postern(["recipients", "delete", "listed.test", "ann"])).error)
+    .toBe("postern: ann is not on the recipient list of listed.test\n");
+  const list = async (...args: string[]) =>
+    (await postern(["recipients", "list", "listed.test", ...args])).out;
+  expect(await list()).toBe('"a b"\ncarl\ndora\n');
+  expect(await list("--format", "csv")).toBe('address\r\n"""a b"""\r\ncarl\r\ndora\r\n');
+  expect(JSON.parse(await list("--json"))).toEqual(['"a b"', "carl", "dora"]);
+  for (const format of ["text", "ndjson", "csv", "json"]) {
+    const given = { files: { "-": await list("--format", format) } };
+    const args = ["recipients", "put", "listed.test", "-f", "-", "--format", format];
+    expect((await postern(args, given)).out, format)
+      .toBe("0 added, 0 removed: 3 recipients of listed.test\n");
+  }
+  expect((await postern(["recipients", "list", "other.test"])).error)
+    .toBe("postern: There is no domain other.test\n");
+  await postern(["domains", "delete", "listed.test"]);
 });
 
 test("every field at fault is named with its pointer", async () => {
@@ -235,6 +245,15 @@ test("as a process: by the link that npx follows, with the files it was told and
     expect([set.code, set.error]).toEqual([0, ""]);
     const listed = await start("clients", "list", "--json");
     expect(JSON.parse(listed.out)).toMatchObject([{ name: "lan", networks: ["10.0.0.0/8"] }]);
+    await Deno.writeTextFile(
+      join(directory, "main.cf"),
+      "relay_domains = a.test\nmynetworks =\n" +
+        "relay_recipient_maps = inline:{ann@a.test=x}\n",
+    );
+    const imported = await start("import", "postfix", directory, "-o", join(directory, "out.yaml"));
+    expect([imported.code, imported.error]).toEqual([0, expect.stringContaining("recipients put")]);
+    expect(await Deno.readTextFile(join(directory, "out.recipients", "a.test.ndjson")))
+      .toBe('{"address":"ann@a.test"}\n');
     expect((await start("clients")).code).toBe(2);
     expect((await start("clients", "get", "nobody")).code).toBe(1);
   } finally {

@@ -22,8 +22,9 @@ const reading = [
   ...named("-f", "--file"),
 ];
 const writing = named("-o", "--output");
-// Tables that main.cf names may lie anywhere below /etc.
-if (args[0] === "import") {
+// Tables that main.cf names may lie anywhere below /etc; recipient lists go beside the document.
+if (args.includes("import")) {
+  writing.push(...writing.map((file) => `${file.replace(/\.(ya?ml|json)$/, "")}.recipients`));
   reading.push(...args.slice(1).filter((arg) => !arg.startsWith("-")), "/etc");
 }
 

@@ -38,6 +38,7 @@ const surroundings: Surroundings = {
   readText: (file) =>
     file === "-" ? new Response(Deno.stdin.readable).text() : Deno.readTextFile(file),
   writeText: (file, text) => Deno.writeTextFile(file, text),
+  makeDirectory: (directory) => Deno.mkdir(directory, { recursive: true }),
 };
 
 try {

@@ -6,6 +6,7 @@ import { addDestinationCommands } from "./commands/destinations.ts";
 import { addExplainCommand } from "./commands/explain.ts";
 import { addImportCommand } from "./commands/import.ts";
 import { addMessageCommands } from "./commands/messages.ts";
+import { addRecipientCommands } from "./commands/recipients.ts";
 import { addResourceCommands } from "./commands/resources.ts";
 import { addStatusCommand } from "./commands/status.ts";
 import { addTokenCommands } from "./commands/tokens.ts";
@@ -73,6 +74,7 @@ function programOf(surroundings: Surroundings): Command {
     .exitOverride();
   addStatusCommand(program, surroundings);
   addResourceCommands(program, surroundings);
+  addRecipientCommands(program, surroundings);
   addConfigCommands(program, surroundings);
   addExplainCommand(program, surroundings);
   addMessageCommands(program, surroundings);

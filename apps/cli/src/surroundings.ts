@@ -13,6 +13,8 @@ export interface Surroundings {
   /** A file's text; `-` is standard input. Throws where it cannot be read. */
   readText(file: string): Promise<string>;
   writeText(file: string, text: string): Promise<void>;
+  /** Makes a directory; one that is there already will do. */
+  makeDirectory(directory: string): Promise<void>;
 }
 
 /** Ends a command with a sentence for people and exit code 1. */

@@ -1,7 +1,11 @@
 /** Virtual aliases of Postfix (virtual(5)) as aliases, catch-all addresses and rules. */
-import { canonicalDomain } from "@postern/config";
+import { canonicalDomain, mailbox } from "@postern/config";
+import { ruleName } from "./rules.ts";
 import type { PostfixSource } from "./source.ts";
 import { type Entry, itemsOf } from "./text.ts";
+
+/** The most addresses that the definition of an alias may have. */
+const MOST_TARGETS = 1000;
 
 /** @see module */
 export class Aliases {
@@ -52,7 +56,7 @@ export class Aliases {
     const local = entry.key.slice(0, at);
     const targets = itemsOf(entry.value);
     if (local === "") return this.#catchAll(entry, domain, definition, targets);
-    const whole = targets.filter((target) => target.lastIndexOf("@") > 0);
+    const whole = targets.filter((target) => mailbox.safeParse(target).success);
     if (whole.length < targets.length) {
       this.#source.remark(
         entry,
@@ -62,6 +66,12 @@ export class Aliases {
       );
     }
     if (whole.length === 0) return;
+    if (!mailbox.safeParse(`${local}@${domain}`).success || whole.length > MOST_TARGETS) {
+      const why = whole.length > MOST_TARGETS
+        ? `an alias has at most ${MOST_TARGETS} addresses`
+        : "it is no mail address";
+      return this.#source.remark(entry, `${entry.key} is left out: ${why}`);
+    }
     const aliases = (definition["aliases"] ??= {}) as Record<string, string[]>;
     aliases[local] = whole;
   }
@@ -74,11 +84,13 @@ export class Aliases {
     targets: readonly string[],
   ): void {
     const [target = "", ...others] = targets;
-    if (others.length > 0 || !target.includes("@")) {
+    // `@example.net` stands for any mailbox there.
+    const example = target.startsWith("@") ? `any${target}` : target;
+    if (others.length > 0 || !mailbox.safeParse(example).success) {
       this.#source.remark(entry, `@${domain} is left out: expected one whole address`);
     } else if (target.startsWith("@")) {
       delete definition["recipients"];
-      this.rules[`virtual-${domain}`] = {
+      this.rules[ruleName(`virtual-${domain}`, this.rules)] = {
         order: 50,
         match: { domain },
         actions: [{

@@ -2,7 +2,13 @@
  * A Postfix configuration as a document of Postern's: relay domains, transports, virtual aliases,
  * networks, recipients, relay host and size. What has no counterpart gets a remark with its place.
  */
-import { canonicalDomain, network, type ResourceKind, resourceKinds } from "@postern/config";
+import {
+  canonicalDomain,
+  listedAddress,
+  network,
+  type ResourceKind,
+  resourceKinds,
+} from "@postern/config";
 import { BlockList, isIP } from "node:net";
 import { join } from "node:path";
 import { CommandError } from "../surroundings.ts";
@@ -146,9 +152,7 @@ export async function importPostfix(
     Object.entries(relays.definitions).filter(([name]) => used.has(name)),
   );
   const kinds = { relays: kept, domains, clients, rules };
-  for (const [kind, definitions] of Object.entries(kinds)) {
-    check(source, kind as ResourceKind, definitions);
-  }
+  for (const kind of ["domains", "clients", "rules"] as const) check(source, kind, kinds[kind]);
   return {
     document: {
       ...(settings !== undefined && { settings }),
@@ -156,7 +160,9 @@ export async function importPostfix(
         Object.entries(kinds).filter(([, definitions]) => Object.keys(definitions).length > 0),
       ),
     },
-    recipients,
+    recipients: Object.fromEntries(
+      Object.entries(recipients).filter(([domain]) => domain in domains),
+    ),
     remarks: source.remarks.toSorted((a, b) =>
       a.file === b.file ? a.line - b.line : a.file < b.file ? -1 : 1
     ),
@@ -197,7 +203,11 @@ async function recipientLists(source: PostfixSource, domains: Definitions) {
     if (owner === undefined) {
       source.remark(entry, `${entry.key} is left out: it is in no relay domain`);
     } else if (at === 0) all.add(owner);
-    else (lists[owner] ??= []).push(`${entry.key.slice(0, at)}@${domain}`);
+    else {
+      const address = `${entry.key.slice(0, at)}@${domain}`;
+      if (listedAddress(owner, address) !== undefined) (lists[owner] ??= []).push(address);
+      else source.remark(entry, `${entry.key} is left out: it is no mail address`);
+    }
   }
   for (const [name, domain] of Object.entries(domains)) {
     // Below a domain nobody is known: Postfix takes nothing for it, and Postern need not know it.

@@ -19,7 +19,7 @@ export function rulesOf(
     const address = key.lastIndexOf("@") > 0;
     const below = key.startsWith(".");
     const domain = canonicalDomain(below ? key.slice(1) : key.slice(key.lastIndexOf("@") + 1));
-    if (domain === undefined) {
+    if (domain === undefined || key.startsWith("@")) {
       source.remark(entry, `${key} is left out: it is neither a domain nor an address`);
       continue;
     }
@@ -31,12 +31,21 @@ export function rulesOf(
       : { domain: below ? { wildcard: `*.${domain}` } : domain };
     // Of parents the closest is tried first.
     const order = address ? 100 : below ? 400 - domain.split(".").length : 200;
-    rules[nameOf(key)] = { order, match, actions: [{ do: "relay", relay }, { do: "stop" }] };
+    rules[ruleName(`transport-${key}`, rules)] = {
+      order,
+      match,
+      actions: [{ do: "relay", relay }, { do: "stop" }],
+    };
   }
   return rules;
 }
 
-function nameOf(key: string): string {
-  const name = `transport-${key}`.toLowerCase().replaceAll(/[^a-z0-9._-]+/g, "-");
-  return name.slice(0, 63).replace(/[^a-z0-9]+$/, "");
+/** A name for a rule, made from a text, that none of these rules has yet. */
+export function ruleName(text: string, rules: Readonly<Record<string, unknown>>): string {
+  const base = text.toLowerCase().replaceAll(/[^a-z0-9._-]+/g, "-").slice(0, 58)
+    .replace(/[^a-z0-9]+$/, "");
+  for (let number = 1;; number++) {
+    const name = number === 1 ? base : `${base}-${number}`;
+    if (!(name in rules)) return name;
+  }
 }

@@ -44,6 +44,7 @@ export class PostfixSource {
   readonly #parameters: Map<string, Parameter>;
   readonly #services: Map<string, string>;
   readonly #used = new Set<string>();
+  readonly #said = new Set<string>();
 
   constructor(
     directory: string,
@@ -73,8 +74,11 @@ export class PostfixSource {
     return [...this.#parameters.keys()].filter((name) => !this.#used.has(name));
   }
 
-  remark(place: { readonly file: string; readonly line: number }, text: string): void {
-    this.remarks.push({ file: place.file, line: place.line, text });
+  /** Says once that something stays behind. */
+  remark({ file, line }: { readonly file: string; readonly line: number }, text: string): void {
+    const whole = `${file}:${line}: ${text}`;
+    if (!this.#said.has(whole)) this.remarks.push({ file, line, text });
+    this.#said.add(whole);
   }
 
   /** A parameter's value, expanded; empty when it has none. */

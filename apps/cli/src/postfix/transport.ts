@@ -1,10 +1,14 @@
 /** Transports of Postfix, `transport:nexthop` (transport(5)), as relays of Postern's. */
+import { relaySchema } from "@postern/config";
 import type { PostfixSource } from "./source.ts";
 
 type Place = { readonly file: string; readonly line: number };
 
 /** A relay definition as REST takes it. */
 export type RelayDefinition = Readonly<Record<string, unknown>> & { readonly kind: string };
+
+/** The most characters that the text of a refusal may have. */
+const LONGEST_TEXT = 400;
 
 /** The relays that an import makes: equal ones once, under a name that tells what they are. */
 export class Relays {
@@ -31,12 +35,13 @@ export class Relays {
       case "lmtp":
         return this.#toHosts(program, hop, place);
       case "discard":
-        return this.#named("discard", { kind: "discard" });
+        return this.#named("discard", { kind: "discard" }, place);
       case "error": {
-        if (transport === "retry") {
-          this.#source.remark(place, "retry: mail is refused for good here, not for a while");
+        if (transport === "retry" || /^4\.\d/.test(hop)) {
+          const what = transport === "retry" ? transport : text.trim();
+          this.#source.remark(place, `${what}: mail is refused for good here, not for a while`);
         }
-        return this.#named("reject", { kind: "reject", ...refusalOf(hop) });
+        return this.#named("reject", { kind: "reject", ...refusalOf(hop) }, place);
       }
       default:
         this.#source.remark(
@@ -55,7 +60,7 @@ export class Relays {
   }
 
   #toHosts(kind: "smtp" | "lmtp", hop: string, place: Place): string | undefined {
-    if (hop === "" && kind === "smtp") return this.#named("mx", { kind: "mx" });
+    if (hop === "" && kind === "smtp") return this.#named("mx", { kind: "mx" }, place);
     if (hop.startsWith("unix:")) {
       this.#source.remark(place, `${hop} is left out: next hops are reached by TCP`);
       return undefined;
@@ -83,10 +88,17 @@ export class Relays {
       this.#source.remark(place, `${kind} without a next hop is left out`);
       return undefined;
     }
-    return this.#named(`${kind}-${hosts[0]!.host}-${hosts[0]!.port}`, { kind, hosts });
+    return this.#named(`${kind}-${hosts[0]!.host}-${hosts[0]!.port}`, { kind, hosts }, place);
   }
 
-  #named(wanted: string, definition: RelayDefinition): string {
+  #named(wanted: string, definition: RelayDefinition, place: Place): string | undefined {
+    // One that the API refuses must not stand in the document, nor may anything point at it.
+    const error = relaySchema.safeParse(definition).error;
+    if (error !== undefined) {
+      const why = error.issues.map(({ path, message }) => `${path.join(".")} ${message}`.trim());
+      this.#source.remark(place, `relay ${wanted} is left out: ${why.join("; ")}`);
+      return undefined;
+    }
     const base = wanted.toLowerCase().replaceAll(/[^a-z0-9._-]+/g, "-").slice(0, 55)
       .replace(/^[^a-z0-9]+|[^a-z0-9]+$/g, "");
     const standing = this.definitions["default"];
@@ -100,10 +112,14 @@ export class Relays {
   }
 }
 
-/** What `error:5.1.1 no such user` refuses with. */
+/** What `error:5.1.1 no such user` refuses with; what no reply can hold is taken out of the words. */
 export function refusalOf(text: string): { enhanced?: string; text?: string } {
-  const [, enhanced, words = ""] = /^(?:(5\.\d{1,3}\.\d{1,3})\s*)?(.*)$/s.exec(text) ?? [];
-  return { ...(enhanced && { enhanced }), ...(words !== "" && { text: words }) };
+  const [, status = "", rest = ""] = /^(?:([45]\.\d{1,3}\.\d{1,3})\s*)?(.*)$/s.exec(text) ?? [];
+  const words = rest.replaceAll(/\p{Cc}+/gu, " ").slice(0, LONGEST_TEXT).trim();
+  return {
+    ...(status.startsWith("5") && { enhanced: status }),
+    ...(words !== "" && { text: words }),
+  };
 }
 
 function portOf(service: string): number | undefined {

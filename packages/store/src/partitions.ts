@@ -65,6 +65,15 @@ export async function partitions(sql: Sql | TransactionSql): Promise<DayPartitio
   });
 }
 
+/**
+ * Whether a statement failed because the partition of its rows was made while it was on its way to
+ * the default one. It is the same statement's turn again, at once.
+ */
+export function metNewPartition(error: unknown): boolean {
+  const { code, table_name } = error as { readonly code?: string; readonly table_name?: string };
+  return code === "23514" && (table_name ?? "").endsWith("_default");
+}
+
 /** Makes the partitions that are missing from today on; answers how many. */
 export async function makePartitions(sql: Sql, now: number): Promise<number> {
   const there = new Set((await partitions(sql)).map(partitionName));

@@ -84,6 +84,33 @@ describe("partitions", () => {
   });
 });
 
+test("mail that comes while its partition is made is taken all the same", async () => {
+  const id = v7();
+  const table = "messages";
+  const started = Promise.withResolvers<void>();
+  const goOn = Promise.withResolvers<void>();
+  const making = database.sql.begin(async (transaction) => {
+    // The least lock that allows it: the statement below is planned before, and waits behind it.
+    await transaction.unsafe(`lock table ${table}_default in access exclusive mode`);
+    await transaction.unsafe(`create table ${table}_now (like ${table} including all)`);
+    await transaction.unsafe(`
+      alter table ${table} attach partition ${table}_now
+      for values from ('00000000-0000-0000-0000-000000000000')
+      to ('ffffffff-ffff-ffff-ffff-ffffffffffff')`);
+    started.resolve();
+    await goOn.promise;
+  });
+  await started.promise;
+  const accepting = accept(database, [to("a@meanwhile.test")], { id });
+  await eventually("it waits for the partition", async () => {
+    const [row] = await database.sql`select count(*)::int as n from pg_locks where not granted`;
+    return row!.n > 0;
+  });
+  goOn.resolve();
+  await Promise.all([making, accepting]);
+  expect(await partitionOf(table, id)).toBe(`${table}_now`);
+});
+
 test("a worker that claims while partitions are made sees all there is", async () => {
   const ids = await acceptMany(
     database,

@@ -12,7 +12,7 @@ import type { Database } from "./connection.ts";
 import { isUnavailable } from "./connection.ts";
 import { DestinationIds } from "./destination-ids.ts";
 import { messageRows } from "./message-rows.ts";
-import { firstIdAt } from "./partitions.ts";
+import { firstIdAt, metNewPartition } from "./partitions.ts";
 import { PIECE_BYTES } from "./pieces.ts";
 import type { AcceptedMessage } from "./records.ts";
 
@@ -94,6 +94,15 @@ export function openSpool({ sql }: Database): Spool {
   }
 
   async function commitBatch(batch: readonly Waiting[]) {
+    try {
+      await insertBatch(batch);
+    } catch (error) {
+      if (!metNewPartition(error)) throw error;
+      await insertBatch(batch);
+    }
+  }
+
+  async function insertBatch(batch: readonly Waiting[]) {
     const accepted = batch.map(({ message }) => message);
     await destinations.learn(
       accepted.flatMap(({ recipients }) => recipients.map(({ destination }) => destination)),

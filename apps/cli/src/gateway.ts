@@ -1,5 +1,12 @@
 /** The gateway that commands talk to: where it is, the token, and asking it. */
-import { type Client, createClient, RequestFailed, type Result } from "@postern/client";
+import {
+  type ApiResponse,
+  type Client,
+  createClient,
+  type ItemIn,
+  RequestFailed,
+  type Result,
+} from "@postern/client";
 import type { Command } from "commander";
 import { join } from "node:path";
 import { CommandError, type Surroundings } from "./surroundings.ts";
@@ -63,52 +70,18 @@ export function bodyOf<Body>(result: Result<Body>): Body {
   return result.body;
 }
 
-/** Asks by hand for what the contract does not describe yet; answers the JSON body. */
-export async function ask<Body>(
+/** So many items of a list, page after page; all when no number is given. */
+export async function itemsOf<R extends ApiResponse>(
   { client }: Session,
-  method: string,
-  path: string,
-  about: {
-    readonly query?: Readonly<Record<string, string | undefined>>;
-    readonly json?: unknown;
-    readonly body?: string;
-    readonly type?: string;
-    readonly headers?: Readonly<Record<string, string>>;
-  } = {},
-): Promise<Body> {
-  const given = Object.entries(about.query ?? {}).filter(([, value]) => value !== undefined);
-  const search = new URLSearchParams(given as [string, string][]).toString();
-  const body = about.json === undefined ? about.body : JSON.stringify(about.json);
-  const response = bodyOf(
-    await client.request(`${path}${search === "" ? "" : `?${search}`}`, {
-      method,
-      headers: {
-        ...(body !== undefined && { "Content-Type": about.type ?? "application/json" }),
-        ...about.headers,
-      },
-      ...(body !== undefined && { body }),
-    }),
-  );
-  const text = await response.text();
-  return (text === "" ? undefined : JSON.parse(text)) as Body;
-}
-
-/** All items of a list that the contract does not describe yet. */
-export async function askAll<Item>(
-  session: Session,
-  path: string,
-  query: Readonly<Record<string, string | undefined>> = {},
+  ask: (page: { readonly limit: string; readonly cursor?: string }) => Promise<R>,
   most = Infinity,
-): Promise<Item[]> {
-  const items: Item[] = [];
-  let cursor: string | undefined;
-  do {
-    const limit = String(Math.min(1000, most - items.length));
-    const page = await ask<{ items: Item[]; next: string | null }>(session, "GET", path, {
-      query: { ...query, limit, ...(cursor !== undefined && { cursor }) },
-    });
-    items.push(...page.items);
-    cursor = page.next ?? undefined;
-  } while (cursor !== undefined && items.length < most);
+): Promise<ItemIn<R>[]> {
+  const limit = String(Math.min(1000, most));
+  const pages = client.pages((cursor) => ask({ limit, ...(cursor !== undefined && { cursor }) }));
+  const items: ItemIn<R>[] = [];
+  for await (const item of pages) {
+    items.push(item);
+    if (items.length >= most) break;
+  }
   return items;
 }

@@ -1,7 +1,16 @@
 /** The client against answers from a table: what it asks, what it makes of what comes back. */
 import type { ProblemDocument, ResourceShape } from "@postern/api";
 import { expect, expectTypeOf, test } from "vitest";
-import { type BodyOf, createClient, RequestFailed, type Result } from "./index.ts";
+import {
+  type AnswerOf,
+  type Api,
+  type BodyOf,
+  createClient,
+  type ItemOf,
+  type QueryOf,
+  RequestFailed,
+  type Result,
+} from "./index.ts";
 
 function answering(answers: Record<string, () => Response>) {
   const asked: { path: string; headers: Headers; body: unknown }[] = [];
@@ -90,4 +99,23 @@ test("paths, parameters, bodies and answers have the types of the schemas", () =
   void ((d: typeof api.v1.domains) => d[":name"].$put({ param: { name: "a" }, json: {} }));
   expectTypeOf<ProblemDocument["status"]>().toBeNumber();
   expectTypeOf(take).toBeFunction();
+});
+
+test("every part of the API has its types", () => {
+  type V1 = Api["v1"];
+  expectTypeOf<ItemOf<V1["tokens"]["$get"]>["scopes"][number]>()
+    .extract<"tokens">().toEqualTypeOf<"tokens">();
+  expectTypeOf<ItemOf<V1["audit"]["$get"]>["target"]>().toEqualTypeOf<string | null>();
+  expectTypeOf<ItemOf<V1["config"]["versions"]["$get"]>["version"]>().toEqualTypeOf<number>();
+  expectTypeOf<AnswerOf<V1["config"]["$put"]>["dryRun"]>().toEqualTypeOf<boolean>();
+  expectTypeOf<AnswerOf<V1["explain"]["$post"]>["version"]>().toEqualTypeOf<number>();
+  expectTypeOf<AnswerOf<V1["destinations"][":id"]["pause"]["$post"]>>()
+    .toEqualTypeOf<ItemOf<V1["destinations"]["$get"]>>();
+  expectTypeOf<AnswerOf<V1["messages"][":id"]["hold"]["$post"]>>()
+    .toEqualTypeOf<AnswerOf<V1["messages"][":id"]["$get"]>>();
+  expectTypeOf<QueryOf<V1["destinations"]["$get"]>["state"]>()
+    .toEqualTypeOf<"waiting" | "failing" | "paused" | undefined>();
+  expectTypeOf<AnswerOf<V1["domains"][":name"]["recipients"]["$put"]>["added"]>()
+    .toEqualTypeOf<number>();
+  expectTypeOf<AnswerOf<V1["config"]["replay"]["$post"]>["differing"]>().toEqualTypeOf<number>();
 });

@@ -39,11 +39,30 @@ export type Result<Body> =
 /** The API with its paths, parameters, bodies and answers: `api.v1.relays[":name"].$get(…)`. */
 export type Api = ReturnType<typeof hc<Hono<BlankEnv, ApiSchema, "/">>>;
 
+/** A response of the API, whatever it answers. */
+export type ApiResponse = ClientResponse<unknown, number, string>;
+
 /** The body of a response in good order, of all that an operation may answer. */
 export type BodyOf<R> = R extends ClientResponse<infer Body, infer _Status, infer Format>
   ? Body extends ProblemDocument ? never
   : Format extends "json" ? Body
   : undefined
+  : never;
+
+/** What a method answers in good order: `AnswerOf<Api["v1"]["settings"]["$get"]>`. */
+export type AnswerOf<Method> = Method extends (...args: never[]) => Promise<infer R> ? BodyOf<R>
+  : never;
+
+/** What the pages of a list have: `ItemOf<Api["v1"]["tokens"]["$get"]>`. */
+export type ItemOf<Method> = Method extends (...args: never[]) => Promise<infer R> ? ItemIn<R>
+  : never;
+
+/** What a page has that came as a response. */
+export type ItemIn<R> = BodyOf<R> extends Page<infer Item> ? Item : never;
+
+/** The query that a method takes. */
+export type QueryOf<Method> = Method extends (args: infer About, ...others: never[]) => unknown
+  ? About extends { query?: infer Query } ? NonNullable<Query> : never
   : never;
 
 /** A page of a list. */
@@ -76,7 +95,7 @@ export interface Client {
   readonly url: string;
   readonly api: Api;
   /** Waits for a response and reads it; what fails is a value. */
-  take<R extends ClientResponse<unknown, number, string>>(
+  take<R extends ApiResponse>(
     response: Promise<R>,
   ): Promise<Result<BodyOf<R>>>;
   /**
@@ -84,9 +103,9 @@ export interface Client {
    *
    * @throws {RequestFailed} when a page cannot be had
    */
-  pages<R extends ClientResponse<unknown, number, string>>(
+  pages<R extends ApiResponse>(
     ask: (cursor: string | undefined) => Promise<R>,
-  ): AsyncIterable<BodyOf<R> extends Page<infer Item> ? Item : never>;
+  ): AsyncIterable<ItemIn<R>>;
   /** The resources of a kind that is known only when the program runs. */
   resources<K extends NamedKind>(kind: K): Resources<K>;
   /** A request by hand, with the token; answers the response when it is one in good order. */

@@ -1,36 +1,18 @@
 /** `postern config`: the configuration as one document, for a file in git, and its versions. */
+import type { AnswerOf, Api } from "@postern/client";
 import { type Command, Option } from "commander";
 import { readNamed } from "../definition.ts";
-import { ask, askAll, bodyOf, openSession } from "../gateway.ts";
+import { bodyOf, itemsOf, openSession, type Session } from "../gateway.ts";
 import { CommandError, type Surroundings, UsageError } from "../surroundings.ts";
 import { shown, tableOf, timeOf } from "../table.ts";
 
-interface Resource {
-  readonly kind: string;
-  readonly name: string;
-}
+type Replacement = AnswerOf<Api["v1"]["config"]["$put"]>;
+type VersionDifference = AnswerOf<Api["v1"]["config"]["versions"][":version"]["diff"]["$get"]>;
 
-/** What a change makes different. */
-interface Difference {
-  readonly added: readonly Resource[];
-  readonly changed: readonly (Resource & {
-    readonly changes: readonly { pointer: string; from?: unknown; to?: unknown }[];
-  })[];
-  readonly removed: readonly Resource[];
-  readonly recipientLists?: readonly { domain: string; added: number; removed: number }[];
-}
-
-interface Replacement extends Difference {
-  readonly version: number;
-  readonly dryRun: boolean;
-}
-
-interface Version {
-  readonly version: number;
-  readonly author: string;
-  readonly createdAt: string;
-  readonly note: string;
-}
+/** What a change makes different; of a whole document, recipient lists are no part. */
+type Difference =
+  & Pick<Replacement, "added" | "changed" | "removed">
+  & Partial<Pick<VersionDifference, "recipientLists">>;
 
 /** Adds the commands. */
 export function addConfigCommands(program: Command, surroundings: Surroundings): void {
@@ -70,7 +52,7 @@ export function addConfigCommands(program: Command, surroundings: Surroundings):
     .requiredOption("-f, --file <file>", "a document as export writes it; - is standard input")
     .action(async ({ file }: { file: string }, command: Command) => {
       const session = await openSession(command, surroundings);
-      const body = await replace(session, file, { dryRun: "true" });
+      const body = await replace(session, file, true);
       session.show(body, differenceText);
     });
 
@@ -83,7 +65,7 @@ export function addConfigCommands(program: Command, surroundings: Surroundings):
       command: Command,
     ) => {
       const session = await openSession(command, surroundings);
-      const body = await replace(session, file, dryRun ? { dryRun: "true" } : {}, note);
+      const body = await replace(session, file, dryRun === true, note);
       session.show(
         body,
         (made) =>
@@ -98,7 +80,8 @@ export function addConfigCommands(program: Command, surroundings: Surroundings):
     .option("--limit <n>", "so many", "20")
     .action(async ({ limit }: { limit: string }, command: Command) => {
       const session = await openSession(command, surroundings);
-      const items = await askAll<Version>(session, "/v1/config/versions", {}, count(limit));
+      const { versions } = session.client.api.v1.config;
+      const items = await itemsOf(session, (query) => versions.$get({ query }), count(limit));
       session.show(items, () =>
         tableOf(items, [
           { title: "version", of: ({ version }) => version, right: true },
@@ -111,8 +94,9 @@ export function addConfigCommands(program: Command, surroundings: Surroundings):
   group.command("show").argument("<version>").description("what a version changed")
     .action(async (version: string, _options, command: Command) => {
       const session = await openSession(command, surroundings);
-      const path = `/v1/config/versions/${encodeURIComponent(version)}/diff`;
-      session.show(await ask<Difference>(session, "GET", path), differenceText);
+      const { api, take } = session.client;
+      const { diff } = api.v1.config.versions[":version"];
+      session.show(bodyOf(await take(diff.$get({ param: { version } }))), differenceText);
     });
 
   group.command("restore").argument("<version>")
@@ -120,29 +104,32 @@ export function addConfigCommands(program: Command, surroundings: Surroundings):
     .option("--note <text>", "why, for the list of versions")
     .action(async (version: string, { note }: { note?: string }, command: Command) => {
       const session = await openSession(command, surroundings);
-      const path = `/v1/config/versions/${encodeURIComponent(version)}/restore`;
-      const made = await ask<Version>(session, "POST", path, { headers: noted(note) });
+      const { api, take } = session.client;
+      const { restore } = api.v1.config.versions[":version"];
+      const made = bodyOf(await take(restore.$post({ param: { version }, header: noted(note) })));
       session.show(made, () => `In force: version ${made.version}, ${shown(made.note)}\n`);
     });
 }
 
+/** The file goes as it is, so that what is wrong in it is told by its own lines. */
 async function replace(
-  session: Awaited<ReturnType<typeof openSession>>,
+  session: Session,
   file: string,
-  query: Record<string, string>,
+  dryRun: boolean,
   note?: string,
 ): Promise<Replacement> {
   const body = await readNamed(file, session);
-  const headers = noted(note);
-  return await ask(session, "PUT", "/v1/config", {
-    query,
-    body,
-    type: "application/yaml",
-    headers,
-  });
+  const response = bodyOf(
+    await session.client.request(`/v1/config?dryRun=${dryRun}`, {
+      method: "PUT",
+      headers: { "Content-Type": "application/yaml", ...noted(note) },
+      body,
+    }),
+  );
+  return await response.json() as Replacement;
 }
 
-function noted(note: string | undefined): Record<string, string> {
+function noted(note: string | undefined): { "Postern-Note"?: string } {
   if (note === undefined) return {};
   if (!/^[\x20-\x7e]*$/.test(note)) throw new UsageError("--note: expected one line of ASCII");
   return { "Postern-Note": note };

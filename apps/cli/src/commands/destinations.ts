@@ -1,22 +1,13 @@
 /** `postern queue` and `postern destinations`: how much waits where, and what holds it up. */
+import type { Api, ItemOf, QueryOf } from "@postern/client";
 import type { Command } from "commander";
-import { ask, askAll, openSession, type Session } from "../gateway.ts";
+import { bodyOf, itemsOf, openSession, type Session } from "../gateway.ts";
 import { CommandError, type Surroundings } from "../surroundings.ts";
 import { type Column, tableOf, timeOf } from "../table.ts";
 
-/** A destination as the API answers it. */
-interface Destination {
-  readonly id: number;
-  readonly relay: string;
-  readonly nextHop: string;
-  readonly depth: number;
-  readonly inFlight: number;
-  readonly oldest: string | null;
-  readonly lastReply: string | null;
-  readonly notBefore: string | null;
-  readonly failures: number;
-  readonly pausedAt: string | null;
-}
+type Destinations = Api["v1"]["destinations"];
+type Destination = ItemOf<Destinations["$get"]>;
+type Query = QueryOf<Destinations["$get"]>;
 
 const COLUMNS: readonly Column<Destination>[] = [
   { title: "id", of: ({ id }) => id, right: true },
@@ -35,12 +26,18 @@ function stateOf({ pausedAt, failures, notBefore }: Destination): string {
   return "ok";
 }
 
+const ACTIONS = [
+  ["pause", "stop delivering to a destination"],
+  ["resume", "deliver to a destination again"],
+  ["flush", "make all that waits at a destination due now"],
+] as const;
+
 /** Adds the commands. */
 export function addDestinationCommands(program: Command, surroundings: Surroundings): void {
   program.command("queue").description("what waits, by destination, most first")
     .action(async (_options, command: Command) => {
       const session = await openSession(command, surroundings);
-      const found = await askAll<Destination>(session, "/v1/destinations", { state: "waiting" });
+      const found = await destinations(session, { state: "waiting" });
       const items = found.toSorted((a, b) => b.depth - a.depth);
       session.show(items, () => {
         const total = items.reduce((sum, { depth }) => sum + depth, 0);
@@ -55,34 +52,36 @@ export function addDestinationCommands(program: Command, surroundings: Surroundi
     .option("--relay <name>", "of this relay")
     .option("--next-hop <domain>", "with this next hop")
     .option("--state <state>", "waiting, failing or paused")
-    .action(async (query: Record<string, string>, command: Command) => {
+    .action(async (query: Query, command: Command) => {
       const session = await openSession(command, surroundings);
-      const items = await askAll<Destination>(session, "/v1/destinations", query);
+      const items = await destinations(session, query);
       session.show(items, () => tableOf(items, COLUMNS, session.columns));
     });
 
-  const actions = {
-    pause: "stop delivering to a destination",
-    resume: "deliver to a destination again",
-    flush: "make all that waits at a destination due now",
-  };
-  for (const [action, description] of Object.entries(actions)) {
+  for (const [action, description] of ACTIONS) {
     group.command(action).argument("<id>", "its id, RELAY/NEXT-HOP, or a next hop of one relay")
       .description(description)
       .action(async (which: string, _options, command: Command) => {
         const session = await openSession(command, surroundings);
         const id = await idOf(session, which);
-        const one = await ask<Destination>(session, "POST", `/v1/destinations/${id}/${action}`);
+        const { api, take } = session.client;
+        const one = bodyOf(await take(api.v1.destinations[":id"][action].$post({ param: { id } })));
         session.show(one, () => tableOf([one], COLUMNS, session.columns));
       });
   }
+}
+
+/** The destinations for which all conditions hold; the API says which conditions there are. */
+function destinations(session: Session, query: Query): Promise<Destination[]> {
+  const { $get } = session.client.api.v1.destinations;
+  return itemsOf(session, (page) => $get({ query: { ...query, ...page } }));
 }
 
 /** The id of a destination that a person names. */
 async function idOf(session: Session, which: string): Promise<string> {
   if (/^\d+$/.test(which)) return which;
   const slash = which.indexOf("/");
-  const found = await askAll<Destination>(session, "/v1/destinations", {
+  const found = await destinations(session, {
     nextHop: which.slice(slash + 1),
     ...(slash > 0 && { relay: which.slice(0, slash) }),
   });

@@ -1,19 +1,13 @@
 /** `postern explain`: what would happen to a mail, and why, without sending it. */
+import type { AnswerOf, Api } from "@postern/client";
 import type { Command } from "commander";
-import { ask, openSession } from "../gateway.ts";
+import { bodyOf, openSession } from "../gateway.ts";
 import { type Surroundings, UsageError } from "../surroundings.ts";
 import { shown } from "../table.ts";
 
-/** The decision for one recipient. */
-interface Decision {
-  readonly recipient: string;
-  readonly action: string;
-  readonly rule: string | null;
-  readonly reasons: readonly Readonly<Record<string, unknown> & { kind: string }>[];
-  readonly copies?: readonly Readonly<Record<string, unknown>>[];
-  readonly ifKnown?: Decision;
-  readonly [other: string]: unknown;
-}
+type Explain = Api["v1"]["explain"]["$post"];
+type Decision = AnswerOf<Explain>["recipients"][number];
+type Request = Parameters<Explain>[0]["json"];
 
 interface Options {
   readonly from: string;
@@ -47,12 +41,8 @@ export function addExplainCommand(program: Command, surroundings: Surroundings):
     .action(async (options: Options, command: Command) => {
       const request = requestOf(options);
       const session = await openSession(command, surroundings);
-      const answer = await ask<{ version: number; recipients: Decision[] }>(
-        session,
-        "POST",
-        "/v1/explain",
-        { json: request },
-      );
+      const { api, take } = session.client;
+      const answer = bodyOf(await take(api.v1.explain.$post({ json: request })));
       session.show(
         answer,
         ({ version, recipients }) =>
@@ -62,7 +52,7 @@ export function addExplainCommand(program: Command, surroundings: Surroundings):
     });
 }
 
-function requestOf(options: Options) {
+function requestOf(options: Options): Request {
   const { from, to, client, helo, user, tls, header, size, spf, dkim, dmarc } = options;
   const results = Object.entries({ spf, dkim, dmarc }).filter(([, value]) => value !== undefined);
   if (size !== undefined && !/^\d+$/.test(size)) {
@@ -81,12 +71,15 @@ function requestOf(options: Options) {
         return { name: field.slice(0, colon), value: field.slice(colon + 1).trim() };
       }),
     }),
-    ...(results.length > 0 && { authentication: Object.fromEntries(results) }),
+    // Which results there are, the API says.
+    ...(results.length > 0 &&
+      { authentication: Object.fromEntries(results) as NonNullable<Request["authentication"]> }),
   };
 }
 
 function decisionText(decision: Decision, indent = ""): string {
-  const { recipient, action, rule, reasons, copies = [], ifKnown } = decision;
+  const { recipient, action, rule, reasons, copies = [] } = decision;
+  const ifKnown = decision["ifKnown"] as Decision | undefined;
   const known = ["recipient", "action", "rule", "reasons", "copies", "ifKnown"];
   const others = Object.entries(decision).filter(([key]) => !known.includes(key));
   const lines = [

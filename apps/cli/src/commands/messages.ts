@@ -1,25 +1,23 @@
 /** `postern messages`: finding messages, their way and content, and acting on them. */
+import type { AnswerOf, Api, ItemOf, QueryOf } from "@postern/client";
 import type { Command } from "commander";
-import type { ApiSchema } from "@postern/api";
-import { ask, askAll, bodyOf, openSession } from "../gateway.ts";
+import { bodyOf, itemsOf, openSession } from "../gateway.ts";
 import type { Surroundings } from "../surroundings.ts";
 import { factsOf, shown, sizeOf, tableOf, timeOf } from "../table.ts";
 import { count } from "./config.ts";
 
-type Body<Path extends keyof ApiSchema> = ApiSchema[Path] extends { $get: infer Endpoint }
-  ? Extract<Endpoint, { status: 200 }> extends { output: infer Output } ? Output : never
-  : never;
-type Summary = Body<"/v1/messages">["items"][number];
-type Message = Body<"/v1/messages/:id">;
+type Messages = Api["v1"]["messages"];
+type Summary = ItemOf<Messages["$get"]>;
+type Message = AnswerOf<Messages[":id"]["$get"]>;
 type Event = Message["events"][number];
 
-const ACTIONS: Readonly<Record<string, string>> = {
-  hold: "hold what is queued or deferred until it is released",
-  release: "put held recipients into the queue",
-  retry: "have deferred recipients tried now",
-  cancel: "delete what is not delivered yet; the sender is not told",
-  reroute: "send what is not delivered yet another way",
-};
+const ACTIONS = [
+  ["hold", "hold what is queued or deferred until it is released"],
+  ["release", "put held recipients into the queue"],
+  ["retry", "have deferred recipients tried now"],
+  ["cancel", "delete what is not delivered yet; the sender is not told"],
+  ["reroute", "send what is not delivered yet another way"],
+] as const;
 
 /** Adds the commands. */
 export function addMessageCommands(program: Command, surroundings: Surroundings): void {
@@ -33,9 +31,17 @@ export function addMessageCommands(program: Command, surroundings: Surroundings)
     .option("--since <time>", "received at this time (2026-01-31T12:00:00Z) or later")
     .option("--until <time>", "received before this time")
     .option("--limit <n>", "so many", "50")
-    .action(async ({ limit, ...query }: Record<string, string>, command: Command) => {
+    .action(async (
+      { limit, ...query }: QueryOf<Messages["$get"]> & { readonly limit: string },
+      command: Command,
+    ) => {
       const session = await openSession(command, surroundings);
-      const items = await askAll<Summary>(session, "/v1/messages", query, count(limit!));
+      const { $get } = session.client.api.v1.messages;
+      const items = await itemsOf(
+        session,
+        (page) => $get({ query: { ...query, ...page } }),
+        count(limit),
+      );
       session.show(items, () =>
         tableOf(items, [
           { title: "id", of: ({ id }) => id },
@@ -63,7 +69,7 @@ export function addMessageCommands(program: Command, surroundings: Surroundings)
       for await (const piece of body ?? []) await surroundings.outBytes(piece);
     });
 
-  for (const [action, description] of Object.entries(ACTIONS)) {
+  for (const [action, description] of ACTIONS) {
     const command = group.command(action).argument("<id>").description(description)
       .option("--recipient <address...>", "these only; all it applies to when absent");
     if (action === "reroute") {
@@ -75,11 +81,16 @@ export function addMessageCommands(program: Command, surroundings: Surroundings)
       command: Command,
     ) => {
       const session = await openSession(command, surroundings);
-      const message = await ask<Message>(
-        session,
-        "POST",
-        `/v1/messages/${encodeURIComponent(id)}/${action}`,
-        { json: { ...(recipient && { recipients: recipient }), ...(relay && { relay }) } },
+      const { api, take } = session.client;
+      const operations = api.v1.messages[":id"];
+      const recipients = { ...(recipient && { recipients: recipient }) };
+      const param = { id };
+      const message = bodyOf(
+        await take(
+          action === "reroute"
+            ? operations.reroute.$post({ param, json: { ...recipients, ...(relay && { relay }) } })
+            : operations[action].$post({ param, json: recipients }),
+        ),
       );
       session.show(message, (one) => recipientTable(one, session.columns));
     });

@@ -1,4 +1,5 @@
 /** `postern recipients`: who exists in a domain whose recipients are checked by a list. */
+import type { AnswerOf, Api } from "@postern/client";
 import { type Command, Option } from "commander";
 import { readNamed } from "../definition.ts";
 import { bodyOf, openSession } from "../gateway.ts";
@@ -14,11 +15,7 @@ const TYPES = {
 } as const;
 type Format = keyof typeof TYPES;
 
-interface Change {
-  readonly added: number;
-  readonly removed: number;
-  readonly size: number;
-}
+type Change = AnswerOf<Api["v1"]["domains"][":name"]["recipients"]["$put"]>;
 
 const formatOption = (description: string) =>
   new Option("--format <format>", description).choices(Object.keys(TYPES));

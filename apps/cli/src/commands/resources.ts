@@ -3,7 +3,7 @@ import type { NamedKind, ResourceDefinition, ResourceShape } from "@postern/api"
 import { resourceKinds } from "@postern/config";
 import type { Command } from "commander";
 import { stringify } from "yaml";
-import { ask, bodyOf, openSession } from "../gateway.ts";
+import { bodyOf, openSession } from "../gateway.ts";
 import { definitionFrom, type DefinitionOptions } from "../definition.ts";
 import type { Surroundings } from "../surroundings.ts";
 import { type Column, tableOf } from "../table.ts";
@@ -143,7 +143,8 @@ function addSettings(program: Command, surroundings: Surroundings): void {
     .action(async (fields: string[], options: DefinitionOptions, command: Command) => {
       const json = await definitionFrom(fields, options, surroundings);
       const session = await openSession(command, surroundings);
-      const body = await ask(session, "PUT", "/v1/settings", { json });
+      const { api, take } = session.client;
+      const body = bodyOf(await take(api.v1.settings.$put({ json })));
       session.show(body, (settings) => stringify(settings));
     });
 }

@@ -1,6 +1,6 @@
 /** `postern status`: is the gateway there, and what has it to do. */
 import type { Command } from "commander";
-import { ask, bodyOf, openSession } from "../gateway.ts";
+import { bodyOf, openSession } from "../gateway.ts";
 import type { Surroundings } from "../surroundings.ts";
 import { factsOf } from "../table.ts";
 
@@ -9,8 +9,12 @@ export function addStatusCommand(program: Command, surroundings: Surroundings): 
   program.command("status").description("whether the gateway is ready, and what there is to do")
     .action(async (_options, command: Command) => {
       const session = await openSession(command, surroundings);
-      const readiness = await ask<{ status: string; database: string }>(session, "GET", "/readyz");
-      const text = await bodyOf(await session.client.request("/metrics")).text();
+      const asked = async (path: string) => bodyOf(await session.client.request(path));
+      const readiness = await (await asked("/readyz")).json() as {
+        readonly status: string;
+        readonly database: string;
+      };
+      const text = await (await asked("/metrics")).text();
       const figure = (name: string) => {
         const found = text.split("\n").find((line) => line.startsWith(`${name} `));
         return found === undefined ? 0 : Number(found.slice(name.length + 1));

@@ -1,18 +1,9 @@
 /** `postern tokens`: who may use the API, and for what. */
-import { SCOPES } from "@postern/api";
+import { type Scope, SCOPES } from "@postern/api";
 import type { Command } from "commander";
-import { ask, askAll, openSession } from "../gateway.ts";
+import { bodyOf, itemsOf, openSession } from "../gateway.ts";
 import type { Surroundings } from "../surroundings.ts";
 import { tableOf, timeOf } from "../table.ts";
-
-interface Token {
-  readonly id: string;
-  readonly name: string;
-  readonly scopes: readonly string[];
-  readonly createdAt: string;
-  readonly expiresAt: string | null;
-  readonly lastUsedAt: string | null;
-}
 
 /** Adds the commands. */
 export function addTokenCommands(program: Command, surroundings: Surroundings): void {
@@ -21,7 +12,8 @@ export function addTokenCommands(program: Command, surroundings: Surroundings): 
   group.command("list").description("the tokens by name")
     .action(async (_options, command: Command) => {
       const session = await openSession(command, surroundings);
-      const items = await askAll<Token>(session, "/v1/tokens");
+      const { tokens } = session.client.api.v1;
+      const items = await itemsOf(session, (query) => tokens.$get({ query }));
       session.show(items, () =>
         tableOf(items, [
           { title: "name", of: ({ name }) => name },
@@ -36,13 +28,13 @@ export function addTokenCommands(program: Command, surroundings: Surroundings): 
     .option("--expires <time>", "when it ends: 2027-01-31T12:00:00Z; never when absent")
     .action(async (
       name: string,
-      { scope, expires }: { scope: string[]; expires?: string },
+      { scope, expires }: { scope: Scope[]; expires?: string },
       command: Command,
     ) => {
       const session = await openSession(command, surroundings);
-      const made = await ask<Token & { token: string }>(session, "POST", "/v1/tokens", {
-        json: { name, scopes: scope, ...(expires !== undefined && { expiresAt: expires }) },
-      });
+      const { api, take } = session.client;
+      const json = { name, scopes: scope, ...(expires !== undefined && { expiresAt: expires }) };
+      const made = bodyOf(await take(api.v1.tokens.$post({ json })));
       // The token alone on stdout, so that it can be piped to where it is kept.
       if (!session.json) surroundings.error("Keep it: it is not shown again\n");
       session.show(made, ({ token }) => `${token}\n`);
@@ -51,7 +43,8 @@ export function addTokenCommands(program: Command, surroundings: Surroundings): 
   group.command("delete").argument("<name>", "its name or id").description("end a token")
     .action(async (name: string, _options, command: Command) => {
       const session = await openSession(command, surroundings);
-      await ask(session, "DELETE", `/v1/tokens/${encodeURIComponent(name)}`);
+      const { api, take } = session.client;
+      bodyOf(await take(api.v1.tokens[":id"].$delete({ param: { id: name } })));
       session.show({ deleted: name }, () => `token ${name} is deleted\n`);
     });
 }

@@ -191,6 +191,14 @@ test("explain tells the decision and the way to it", async () => {
   expect(plain.out).toMatch(/^v@b\.test: reject/m);
   expect((await postern([...mail, "--header", "Subject: a lottery for you"])).out)
     .toMatch(/^u@a\.test: reject, by rule lottery$/m);
+  await postern([
+    "rules",
+    "set",
+    "lottery",
+    "actions=[{do: hold, reason: Greed}, {do: tag, tag: prize}]",
+  ]);
+  expect((await postern(mail)).out)
+    .toMatch(/^ {2}held for u@a\.test by relay bin \(discard\), because: Greed, tags prize$/m);
 });
 
 test("tokens: made, listed, of use, deleted", async () => {

@@ -87,11 +87,7 @@ function decisionText(decision: Decision, indent = ""): string {
     ...others.filter(([, value]) => value !== null).map(([key, value]) =>
       `  ${key}: ${valueText(value)}`
     ),
-    ...copies.map(({ forwardPath, relay, nextHop, kind }) =>
-      `  to ${valueText(forwardPath)} by relay ${valueText(relay)} (${valueText(kind)}), next hop ${
-        valueText(nextHop)
-      }`
-    ),
+    ...copies.map(copyText),
     "  because",
     ...reasons.map(({ kind, ...about }, index) =>
       `  ${String(index + 1).padStart(3)}. ${kind}${
@@ -104,6 +100,20 @@ function decisionText(decision: Decision, indent = ""): string {
   return ifKnown === undefined
     ? text
     : `${text}${indent}  if the recipient exists:\n${decisionText(ifKnown, `${indent}    `)}`;
+}
+
+/** Where one copy goes and what is done to it on the way. */
+function copyText(copy: NonNullable<Decision["copies"]>[number]): string {
+  const { forwardPath, relay, nextHop, kind, hold, tags, treatment } = copy;
+  const treated = Object.entries(treatment ?? {}).map(([name, value]) =>
+    `, ${name} ${valueText(value)}`
+  );
+  return `  ${hold ? "held for" : "to"} ${valueText(forwardPath)}` +
+    ` by relay ${valueText(relay)} (${valueText(kind)})` +
+    (nextHop ? `, next hop ${valueText(nextHop)}` : "") +
+    (hold ? `, because: ${valueText(hold)}` : "") +
+    (Array.isArray(tags) && tags.length > 0 ? `, tags ${tags.join(" ")}` : "") +
+    treated.join("");
 }
 
 function valueText(value: unknown): string {

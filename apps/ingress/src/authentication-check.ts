@@ -4,7 +4,7 @@
  * results for rules, and an Authentication-Results field (RFC 8601).
  */
 import { PassThrough } from "node:stream";
-import type { AuthenticationResult } from "@postern/config";
+import { type AuthenticationResult, authenticationResult } from "@postern/config";
 import { asNodeResolver, type Resolver } from "@postern/dns";
 import { Header } from "@postern/message";
 import type { AuthenticationMethod } from "@postern/routing";
@@ -123,16 +123,7 @@ function field(value: string): AuthenticationFindings["field"] {
   return { add: "Authentication-Results", value };
 }
 
-const RESULTS: ReadonlySet<string> = new Set<AuthenticationResult>([
-  "pass",
-  "fail",
-  "softfail",
-  "neutral",
-  "none",
-  "temperror",
-  "permerror",
-  "policy",
-]);
+const RESULTS: ReadonlySet<string> = new Set(authenticationResult.options);
 
 function resultOf(found: Status | false | undefined): AuthenticationResult {
   const result = (found || undefined)?.status?.result ?? "none";

@@ -1,4 +1,5 @@
 /** `POST /v1/explain`: what would happen to a mail, and why, without sending it. */
+import { authenticationResult } from "@postern/config";
 import { z } from "zod";
 import type { OperationDescription } from "./description.ts";
 
@@ -6,16 +7,6 @@ const line = (most: number) =>
   // deno-lint-ignore no-control-regex
   z.string().max(most).regex(/^[^\x00-\x08\x0a-\x1f\x7f]*$/, { error: "expected one line" })
     .refine((text) => text.isWellFormed(), { error: "expected text" });
-const result = z.enum([
-  "pass",
-  "fail",
-  "softfail",
-  "neutral",
-  "none",
-  "temperror",
-  "permerror",
-  "policy",
-]);
 const path = line(1000).transform((text) => text.trim().replace(/^<(.*)>$/, "$1"));
 
 /** A mail to be explained. */
@@ -38,10 +29,10 @@ export const explainRequestSchema = z.strictObject({
   header: z.array(z.strictObject({ name: line(76), value: line(10_000) })).max(1000)
     .exactOptional(),
   authentication: z.strictObject({
-    spf: result.exactOptional(),
-    dkim: result.exactOptional(),
-    dmarc: result.exactOptional(),
-    arc: result.exactOptional(),
+    spf: authenticationResult.exactOptional(),
+    dkim: authenticationResult.exactOptional(),
+    dmarc: authenticationResult.exactOptional(),
+    arc: authenticationResult.exactOptional(),
   }).exactOptional(),
   time: z.iso.datetime({ offset: true }).exactOptional().meta({ description: "Now when absent" }),
   phase: z.enum(["recipient", "content"]).exactOptional().meta({

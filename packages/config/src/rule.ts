@@ -4,7 +4,8 @@ import { mailbox, network, resourceName } from "./names.ts";
 import { type Pattern, patternSchema } from "./pattern.ts";
 import { refusalSchema } from "./relay.ts";
 
-const authenticationResult = z.enum([
+/** The results that SPF, DKIM, DMARC and ARC may have (RFC 8601 §2.7). */
+export const authenticationResult = z.enum([
   "pass",
   "fail",
   "softfail",
@@ -21,7 +22,7 @@ const oneLine = z.string().max(900).regex(/^[^\x00-\x08\x0a-\x1f\x7f]*$/, {
   error: "expected one line without control characters",
 });
 
-/** A result of SPF, DKIM, DMARC or ARC (RFC 8601 §2.7). */
+/** @see authenticationResult */
 export type AuthenticationResult = z.output<typeof authenticationResult>;
 
 /** What a rule matches on: one condition, or several put together. */

@@ -15,6 +15,8 @@ export interface Given {
 export interface Said {
   readonly code: number;
   readonly out: string;
+  /** Content, as bytes. */
+  readonly bytes: Uint8Array;
   readonly error: string;
   /** The files it wrote, by name. */
   readonly written: Readonly<Record<string, string>>;
@@ -42,12 +44,16 @@ export async function openCommandLine(): Promise<CommandLine> {
     url,
     async postern(args, { columns, files = {}, token = TOKEN } = {}) {
       const said = { out: "", error: "", written: {} as Record<string, string> };
+      const pieces: Uint8Array[] = [];
       const decoder = new TextDecoder();
       const code = await run(args, {
         environment: { POSTERN_URL: url, POSTERN_TOKEN: token },
         columns,
         out: (text) => void (said.out += text),
-        outBytes: (bytes) => void (said.out += decoder.decode(bytes, { stream: true })),
+        outBytes: (piece) => {
+          pieces.push(piece);
+          said.out += decoder.decode(piece, { stream: true });
+        },
         error: (text) => void (said.error += text),
         readText: (file) =>
           file in files
@@ -56,7 +62,7 @@ export async function openCommandLine(): Promise<CommandLine> {
         writeText: (file, text) => Promise.resolve(void (said.written[file] = text)),
         makeDirectory: () => Promise.resolve(),
       });
-      return { code, ...said };
+      return { code, ...said, bytes: new Uint8Array(pieces.flatMap((piece) => [...piece])) };
     },
     async close() {
       await server.shutdown();

@@ -23,6 +23,29 @@ test("a table fits its terminal; the widest columns give way", () => {
   }
 });
 
+test("what is of use only whole is not cut; what can be spared goes first", () => {
+  const row = { id: "i".repeat(20), at: "t".repeat(12), from: "f".repeat(30), size: "999 kB" };
+  const some = (Object.keys(row) as (keyof typeof row)[]).map((title) => ({
+    title,
+    of: (one: typeof row) => one[title],
+    ...(title === "id" && { whole: true }),
+    ...(title === "at" && { whole: true, spare: true }),
+    ...(title === "size" && { spare: true }),
+  }));
+  const shownAt = (fit: number | undefined) => {
+    const [head = "", line = ""] = tableOf([row], some, fit).split("\n");
+    expect(widthOf(line)).toBeLessThanOrEqual(fit ?? Infinity);
+    expect(line).toContain(row.id);
+    return head.split(/ +/).join(" ");
+  };
+  expect(shownAt(undefined)).toBe("ID AT FROM SIZE");
+  expect(shownAt(60)).toBe("ID AT FROM SIZE");
+  expect(shownAt(50)).toBe("ID AT FROM");
+  expect(shownAt(40)).toBe("ID FROM");
+  // Where not even that has room, the terminal wraps; ids stay whole.
+  expect(tableOf([row], some, 10)).toContain(row.id);
+});
+
 test("what mail brings cannot steer the terminal", () => {
   expect(shown("a\x1b[2Jb\r\nc\u202e")).toBe("a\\x1b[2Jb c\\x202e");
   expect(factsOf([["from", "x\x07"], ["none", null]])).toBe("from:  x\\x07\n");

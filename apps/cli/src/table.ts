@@ -46,13 +46,18 @@ export interface Column<Row> {
   readonly of: (row: Row) => string | number | null | undefined;
   /** Numbers stand at the right. */
   readonly right?: boolean;
+  /** Of use only whole, as ids and times are: it is never cut. */
+  readonly whole?: boolean;
+  /** Left out where the others would have no room; of several the last one first. */
+  readonly spare?: boolean;
 }
 
 const GAP = "  ";
-const LEAST = 8;
+const LEAST = 10;
 
 /**
- * A table with its head. With a number of columns given, the widest columns are cut until it fits.
+ * A table with its head. With a number of columns given, spare columns are left out and the widest
+ * others cut until it fits.
  */
 export function tableOf<Row>(
   rows: readonly Row[],
@@ -63,18 +68,39 @@ export function tableOf<Row>(
     columns.map(({ title }) => title.toUpperCase()),
     ...rows.map((row) => columns.map(({ of }) => shown(String(of(row) ?? "-")) || "-")),
   ];
-  const widths = columns.map((_, index) => Math.max(...cells.map((row) => widthOf(row[index]!))));
-  const total = () => widths.reduce((sum, width) => sum + width, GAP.length * (widths.length - 1));
-  while (fit !== undefined && total() > fit && Math.max(...widths) > LEAST) {
-    widths[widths.indexOf(Math.max(...widths))]! -= 1;
-  }
+  const full = columns.map((_, index) => Math.max(...cells.map((row) => widthOf(row[index]!))));
+  const widths = fit === undefined ? full : fitting(full, columns, fit);
   return cells.map((row) =>
-    row.map((cell, index) => {
-      const text = cut(cell, widths[index]!);
-      const padding = " ".repeat(widths[index]! - widthOf(text));
+    row.flatMap((cell, index) => {
+      const width = widths[index]!;
+      if (width === 0) return [];
+      const text = cut(cell, width);
+      const padding = " ".repeat(width - widthOf(text));
       return columns[index]!.right ? padding + text : text + padding;
     }).join(GAP).trimEnd() + "\n"
   ).join("");
+}
+
+/** The widths of columns so that they fit; 0 for one that is left out. */
+function fitting(
+  full: readonly number[],
+  columns: readonly Pick<Column<never>, "whole" | "spare">[],
+  fit: number,
+): number[] {
+  const widths = [...full];
+  const total = (some: readonly number[]) =>
+    some.reduce((sum, width) => sum + (width === 0 ? 0 : width + GAP.length), -GAP.length);
+  const least = () =>
+    widths.map((width, index) => columns[index]!.whole ? width : Math.min(width, LEAST));
+  for (let index = columns.length - 1; index >= 0 && total(least()) > fit; index--) {
+    if (columns[index]!.spare) widths[index] = 0;
+  }
+  for (let over = total(widths) - fit; over > 0; over--) {
+    const widest = Math.max(...widths.filter((_, index) => !columns[index]!.whole));
+    if (widest <= LEAST) break;
+    widths[widths.findIndex((width, index) => width === widest && !columns[index]!.whole)]! -= 1;
+  }
+  return widths;
 }
 
 /** Facts about one thing, a line for each. */

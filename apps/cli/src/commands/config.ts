@@ -85,7 +85,7 @@ export function addConfigCommands(program: Command, surroundings: Surroundings):
       session.show(items, () =>
         tableOf(items, [
           { title: "version", of: ({ version }) => version, right: true },
-          { title: "created", of: ({ createdAt }) => timeOf(createdAt) },
+          { title: "created", of: ({ createdAt }) => timeOf(createdAt), whole: true },
           { title: "author", of: ({ author }) => author },
           { title: "note", of: ({ note }) => note },
         ], session.columns));

@@ -14,16 +14,21 @@ const COLUMNS: readonly Column<Destination>[] = [
   { title: "relay", of: ({ relay }) => relay },
   { title: "next hop", of: ({ nextHop }) => nextHop },
   { title: "queued", of: ({ depth }) => depth, right: true },
-  { title: "in flight", of: ({ inFlight }) => inFlight, right: true },
-  { title: "oldest", of: ({ oldest }) => timeOf(oldest) },
-  { title: "state", of: stateOf },
+  { title: "oldest", of: ({ oldest }) => timeOf(oldest), whole: true, spare: true },
+  { title: "in flight", of: ({ inFlight }) => inFlight, right: true, spare: true },
+  { title: "state", of: stateOf, whole: true },
+  { title: "next try", of: nextTry, whole: true, spare: true },
   { title: "last reply", of: ({ lastReply }) => lastReply },
 ];
 
-function stateOf({ pausedAt, failures, notBefore }: Destination): string {
-  if (pausedAt !== null) return "paused";
-  if (failures > 0) return `failed ${failures}×, next ${timeOf(notBefore)?.slice(11) ?? "now"}`;
-  return "ok";
+function stateOf({ pausedAt, failures }: Destination): string {
+  return pausedAt !== null ? "paused" : failures > 0 ? `failed ${failures}×` : "ok";
+}
+
+/** The time of the day at which a destination that failed as a whole is tried again. */
+function nextTry({ pausedAt, failures, notBefore }: Destination): string | null {
+  if (pausedAt !== null || failures === 0) return null;
+  return timeOf(notBefore)?.slice(11) ?? "now";
 }
 
 const ACTIONS = [

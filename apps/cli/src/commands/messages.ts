@@ -44,12 +44,17 @@ export function addMessageCommands(program: Command, surroundings: Surroundings)
       );
       session.show(items, () =>
         tableOf(items, [
-          { title: "id", of: ({ id }) => id },
-          { title: "received", of: ({ receivedAt }) => timeOf(receivedAt) },
+          { title: "id", of: ({ id }) => id, whole: true },
+          {
+            title: "received",
+            of: ({ receivedAt }) => timeOf(receivedAt),
+            whole: true,
+            spare: true,
+          },
           { title: "state", of: statesOf },
           { title: "from", of: ({ reversePath }) => reversePath || "<>" },
           { title: "to", of: recipientsOf },
-          { title: "size", of: ({ size }) => sizeOf(size), right: true },
+          { title: "size", of: ({ size }) => sizeOf(size), right: true, spare: true },
         ], session.columns));
     });
 
@@ -114,7 +119,7 @@ function recipientTable({ recipients }: Pick<Message, "recipients">, columns?: n
   return tableOf(recipients, [
     { title: "recipient", of: ({ forwardPath }) => forwardPath },
     { title: "state", of: ({ state }) => state },
-    { title: "relay", of: ({ destination }) => destination.relay },
+    { title: "relay", of: ({ destination }) => destination.relay, spare: true },
     { title: "next hop", of: ({ destination }) => destination.nextHop },
     { title: "last reply", of: ({ lastReply }) => lastReply },
   ], columns);
@@ -139,8 +144,17 @@ function messageText(message: Message, columns: number | undefined): string {
 function detailsOf(event: Event): string {
   return Object.entries(event)
     .filter(([key, value]) => !["at", "kind"].includes(key) && value !== null && value !== "")
-    .map(([key, value]) =>
-      `\n    ${shown(key)}: ${shown(typeof value === "string" ? value : JSON.stringify(value))}`
-    )
+    .map(([key, value]) => `\n    ${shown(key)}: ${shown(detailText(value))}`)
     .join("");
+}
+
+/** A detail as people read it: fields of plain values by their names, what is deeper as JSON. */
+function detailText(value: unknown): string {
+  if (typeof value === "string") return value;
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    return JSON.stringify(value);
+  }
+  const fields = Object.entries(value).filter(([, field]) => field !== null && field !== "");
+  if (fields.some(([, field]) => typeof field === "object")) return JSON.stringify(value);
+  return fields.map(([key, field]) => `${key} ${field}`).join(", ");
 }

@@ -18,8 +18,12 @@ export function addTokenCommands(program: Command, surroundings: Surroundings): 
         tableOf(items, [
           { title: "name", of: ({ name }) => name },
           { title: "scopes", of: ({ scopes }) => scopes.join(" ") },
-          { title: "expires", of: ({ expiresAt }) => timeOf(expiresAt) ?? "never" },
-          { title: "last used", of: ({ lastUsedAt }) => timeOf(lastUsedAt) ?? "never" },
+          { title: "expires", of: ({ expiresAt }) => timeOf(expiresAt) ?? "never", whole: true },
+          {
+            title: "last used",
+            of: ({ lastUsedAt }) => timeOf(lastUsedAt) ?? "never",
+            whole: true,
+          },
         ], session.columns));
     });
 

@@ -36,7 +36,9 @@ export async function fit(
     await hasAsciiHeader(content);
   const goes = form === "7bit" || (form === "8bit" && eightBitMime) ||
     (form === "binary" && binaryMime && chunking);
-  if (goes) {
+  // What needs SMTPUTF8 is refused for that, whatever else is lacking: not for its 8-bit header.
+  const needsUtf8 = smtpUtf8 === true && !capabilities.smtpUtf8 && !headerIsAscii;
+  if (goes || needsUtf8) {
     const about = { contentForm: form, contentSize: content.size, headerIsAscii };
     return { status: "fits", content, about };
   }

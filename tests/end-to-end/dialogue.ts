@@ -57,8 +57,8 @@ export class Dialogue {
     return await this.say(`${content.replaceAll(/^\./gm, "..")}.`);
   }
 
-  /** Sends bytes as they are; replies come by {@link reply}. */
-  write(bytes: string): void {
+  /** Sends text (as UTF-8) or bytes as they are; replies come by {@link reply}. */
+  write(bytes: string | Uint8Array): void {
     this.#socket.write(bytes);
   }
 

@@ -41,7 +41,7 @@ async function accept(
     receivedAt,
     reversePath: about.reversePath ?? "sender@example.org",
     parameters: {},
-    session: { helo: "client.test" },
+    session: { client: { address: "203.0.113.9", port: 1 }, helo: "client.test" },
     messageId: about.messageId,
     configurationVersion: 1,
     recipients: recipients.map((recipient) => ({
@@ -144,6 +144,7 @@ test("show tells the way with every reply, and raw the content byte for byte", a
 
     2026-01-31 12:03:00Z  received
         helo: client.test
+        client: port 1, address 203.0.113.9
         size: 31
     2026-01-31 12:03:00Z  routed
         recipient: a@show.test
@@ -246,4 +247,43 @@ test("queue and destinations: what waits where; pause, resume and flush", async 
   );
   expect(JSON.parse((await postern(["--json", "destinations", "list", "--relay", "internal"])).out))
     .toHaveLength(2);
+});
+
+test("replay tells what a document would decide differently about this mail", async () => {
+  await accept(10, CONTENT, [{
+    forwardPath: "a@replay.test",
+    decision: { recipient: "a@replay.test" },
+  }]);
+  const files = {
+    "same.yaml": (await postern(["config", "export"])).out,
+    "new.yaml": "relays: {bin: {kind: discard}}\ndomains: {replay.test: {relay: bin}}\n",
+    "bad.yaml": "domains: {replay.test: {relay: 5}}\n",
+  };
+  const replay = (file: string, ...args: string[]) =>
+    postern(["config", "replay", "-f", file, ...args], { files });
+  expect((await replay("same.yaml")).out).toMatch(
+    /^0 of \d+ recipients would be decided differently, of the last \d+ messages\n$/,
+  );
+  const found = linesOf((await replay("new.yaml", "--messages", "1")).out);
+  expect(found.map((row) => row.replace(/^[0-9a-f-]{36}/, "ID"))).toEqual([
+    "MESSAGE                               RECEIVED              RECIPIENT      NOW     THEN",
+    "ID  2026-01-31 12:10:00Z  a@replay.test  reject  deliver to a@replay.test by bin",
+    "",
+    "1 of 1 recipients would be decided differently, of the last 1 messages",
+  ]);
+  expect((await replay("bad.yaml")).error).toContain("/configuration/domains/replay.test/relay");
+  expect((await replay("new.yaml", "--messages", "many")).code).toBe(2);
+});
+
+test("audit tells who did what", async () => {
+  await postern(["relays", "set", "audited", "kind=discard"]);
+  const { out } = await postern(["audit", "--target", "relays/audited"]);
+  const [head = "", entry = "", ...others] = linesOf(out);
+  expect(head).toMatch(/^AT +ACTOR +ADDRESS +ACTION +TARGET +DETAIL$/);
+  expect(entry).toMatch(/Z +admin +192\.0\.2\.1 +config\.change +relays\/audited +\{.*"version":/);
+  expect(others).toEqual([]);
+  expect(linesOf((await postern(["audit", "--limit", "2"])).out)).toHaveLength(3);
+  expect((await postern(["audit", "--since", "lately"])).error).toMatch(
+    /^ {2}since: expected a time/m,
+  );
 });

@@ -1,6 +1,7 @@
 /** The commands put together, and what becomes of errors. */
 import { RequestFailed } from "@postern/client";
 import { Command, CommanderError } from "commander";
+import { addAuditCommand } from "./commands/audit.ts";
 import { addConfigCommands } from "./commands/config.ts";
 import { addDestinationCommands } from "./commands/destinations.ts";
 import { addExplainCommand } from "./commands/explain.ts";
@@ -80,6 +81,7 @@ function programOf(surroundings: Surroundings): Command {
   addMessageCommands(program, surroundings);
   addDestinationCommands(program, surroundings);
   addTokenCommands(program, surroundings);
+  addAuditCommand(program, surroundings);
   addImportCommand(program, surroundings);
   settle(program);
   return program;

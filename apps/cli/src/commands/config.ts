@@ -5,6 +5,7 @@ import { readNamed } from "../definition.ts";
 import { bodyOf, itemsOf, openSession, type Session } from "../gateway.ts";
 import { CommandError, type Surroundings, UsageError } from "../surroundings.ts";
 import { shown, tableOf, timeOf } from "../table.ts";
+import { addReplayCommand } from "./replay.ts";
 
 type Replacement = AnswerOf<Api["v1"]["config"]["$put"]>;
 type VersionDifference = AnswerOf<Api["v1"]["config"]["versions"][":version"]["diff"]["$get"]>;
@@ -75,6 +76,8 @@ export function addConfigCommands(program: Command, surroundings: Surroundings):
             : `In force: version ${made.version}\n`),
       );
     });
+
+  addReplayCommand(group, surroundings);
 
   group.command("versions").description("the versions of the configuration, newest first")
     .option("--limit <n>", "so many", "20")

@@ -6,11 +6,12 @@
  * the fuller the worker, the smaller the share that any one destination is given. So destinations
  * that are slow, or that have much waiting, leave room for all others.
  */
-import type { Lifetimes, Registration } from "@postern/store";
-import { defaultRetrySchedule } from "@postern/config";
+import type { Relay } from "@postern/config";
+import type { Registration, WaitingTimes } from "@postern/store";
 import type { Delivering } from "./delivering.ts";
 import { Lane } from "./lane.ts";
 import { Pace } from "./pace.ts";
+import { delayNoticeOf, scheduleOf } from "./retry.ts";
 
 /** Deliveries in hand at most. */
 const IN_HAND = 1_000;
@@ -21,11 +22,11 @@ const SHARE = 4;
 /** Asks again after so many milliseconds even if nothing woke it. */
 const POLL_MILLISECONDS = 5_000;
 
-/** How often it looks for deliveries whose lifetime is over while their destination fails. */
-const EXPIRY_MILLISECONDS = 30_000;
+/** How often it looks for deliveries that have waited too long for a destination that fails. */
+const OVERDUE_MILLISECONDS = 30_000;
 
 /** Of these it takes so many at once. */
-const EXPIRED_AT_ONCE = 100;
+const OVERDUE_AT_ONCE = 100;
 
 interface Served {
   readonly lane: Lane;
@@ -38,7 +39,7 @@ export class Claimer {
   readonly #registration: Registration;
   readonly #lanes = new Map<number, Served>();
   #inHand = 0;
-  #expiryAt = 0;
+  #overdueAt = 0;
   #stopped = false;
   #woken = false;
   #wake: (() => void) | undefined;
@@ -88,15 +89,15 @@ export class Claimer {
   async #claim(): Promise<number> {
     const { queue, now } = this.#delivering;
     const workerId = this.#registration.id;
-    if (now().getTime() >= this.#expiryAt) {
-      this.#expiryAt = now().getTime() + EXPIRY_MILLISECONDS;
-      const expired = await queue.claimExpired({
+    if (now().getTime() >= this.#overdueAt && this.#inHand + OVERDUE_AT_ONCE <= IN_HAND) {
+      this.#overdueAt = now().getTime() + OVERDUE_MILLISECONDS;
+      const overdue = await queue.claimOverdue({
         workerId,
-        limit: EXPIRED_AT_ONCE,
-        lifetimes: this.#lifetimes(),
+        limit: OVERDUE_AT_ONCE,
+        times: this.#waitingTimes(),
       });
-      this.#take(expired, workerId);
-      if (expired.length === EXPIRED_AT_ONCE) this.#expiryAt = 0;
+      this.#take(overdue, workerId);
+      if (overdue.length === OVERDUE_AT_ONCE) this.#overdueAt = 0;
     }
     const limit = IN_HAND - this.#inHand;
     if (limit <= 0) return POLL_MILLISECONDS;
@@ -132,12 +133,15 @@ export class Claimer {
     return served;
   }
 
-  #lifetimes(): Lifetimes {
-    const relays: Record<string, number> = {};
-    for (const [name, relay] of this.#delivering.snapshot().relays) {
-      if ("retry" in relay && relay.retry !== undefined) relays[name] = relay.retry.lifetime;
-    }
-    return { relays, others: defaultRetrySchedule.lifetime };
+  #waitingTimes(): WaitingTimes {
+    const timesOf = (relay: Relay | undefined) => {
+      const schedule = scheduleOf(relay);
+      return { lifetime: schedule.lifetime, delayNotice: delayNoticeOf(schedule) ?? null };
+    };
+    const relays = [...this.#delivering.snapshot().relays]
+      .filter(([, relay]) => "retry" in relay && relay.retry !== undefined)
+      .map(([name, relay]) => [name, timesOf(relay)] as const);
+    return { relays: Object.fromEntries(relays), others: timesOf(undefined) };
   }
 
   async #pause(milliseconds: number): Promise<void> {

@@ -5,11 +5,9 @@
 import type { RetrySchedule } from "@postern/config";
 import type { DsnAction } from "@postern/message";
 import type { MailParameters, Notify, RcptParameters } from "@postern/smtp";
-import type { ClaimedDelivery, ClaimedRecipient, RecipientOutcome } from "@postern/store";
+import type { ClaimedDelivery, ClaimedRecipient, Overdue, RecipientOutcome } from "@postern/store";
+import { delayNoticeOf } from "./retry.ts";
 import type { Verdict } from "./verdict.ts";
-
-/** Seconds after which a sender hears of a delay, where the relay does not say. */
-const DELAY_NOTICE_SECONDS = 4 * 3600;
 
 /** One recipient that a report is owed about. */
 export interface Concern {
@@ -24,10 +22,12 @@ export function concern(
   delivery: ClaimedDelivery,
   recipient: ClaimedRecipient,
   { state, reply }: RecipientOutcome,
-  { owed, schedule, now }: {
-    readonly owed: Verdict["owed"];
+  { owed, schedule, now, overdue }: {
+    readonly owed?: Verdict["owed"];
     readonly schedule: RetrySchedule;
     readonly now: Date;
+    /** What the queue found to be over; its clock counts. */
+    readonly overdue?: Overdue;
   },
 ): Concern[] {
   const { notify } = recipient.parameters as RcptParameters;
@@ -47,15 +47,16 @@ export function concern(
     }
     case "deferred": {
       if (isReport || recipient.delayReported || notify === "NEVER") return [];
-      const { delayNotice = DELAY_NOTICE_SECONDS, lifetime } = schedule;
+      const delayNotice = delayNoticeOf(schedule);
       const late = (from: Date, seconds: number) =>
         now.getTime() >= from.getTime() + seconds * 1000;
-      const isLate = delayNotice !== false && late(delivery.lifetimeFrom, delayNotice) &&
+      const isLate = delayNotice !== undefined &&
+        (overdue === "notice" || late(delivery.lifetimeFrom, delayNotice)) &&
         (notify === undefined || asksFor(notify, "DELAY"));
       const isPastTime = deliverBy?.mode === "notify" &&
-        late(delivery.receivedAt, deliverBy.seconds);
+        (overdue === "deliverBy" || late(delivery.receivedAt, deliverBy.seconds));
       if (!isLate && !isPastTime) return [];
-      const willRetryUntil = new Date(delivery.lifetimeFrom.getTime() + lifetime * 1000);
+      const willRetryUntil = new Date(delivery.lifetimeFrom.getTime() + schedule.lifetime * 1000);
       return [{ recipient, action: "delayed", reply, willRetryUntil }];
     }
     default:

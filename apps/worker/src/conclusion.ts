@@ -45,7 +45,11 @@ export async function conclude(
     const recipient = delivery.recipients.find(({ ordinal }) => ordinal === end.ordinal);
     if (recipient === undefined) return [];
     const { owed } = verdicts[index]!;
-    return concern(delivery, recipient, end, { owed, schedule, now: at });
+    return concern(delivery, recipient, end, {
+      schedule,
+      now: at,
+      ...(owed === undefined ? {} : { owed }),
+    });
   });
   const { recipients, report } = await withReport(
     delivery,
@@ -82,7 +86,7 @@ export function deliverByOf({ parameters, receivedAt }: ClaimedDelivery): Date |
 }
 
 /** The outcomes with the report they owe; what failed and can be reported to nobody is held. */
-async function withReport(
+export async function withReport(
   delivery: ClaimedDelivery,
   ends: readonly RecipientOutcome[],
   concerns: readonly Concern[],

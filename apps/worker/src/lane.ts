@@ -11,6 +11,7 @@ import {
 } from "@postern/store";
 import { conclude } from "./conclusion.ts";
 import type { Delivering } from "./delivering.ts";
+import { concludeOverdue } from "./overdue.ts";
 import { scheduleOf } from "./retry.ts";
 import { Transport } from "./transport.ts";
 import { type Attempt, verdictForAll } from "./verdict.ts";
@@ -79,12 +80,14 @@ export class Lane {
     let attempt: Attempt | undefined;
     let outcome: DeliveryOutcome;
     try {
-      attempt = delivery.expired
-        ? expiry(delivery)
-        : await this.#transport.deliver(delivery, relay);
-      const concluded = await conclude(delivery, relay, attempt, this.#delivering);
-      const destination = delivery.expired ? undefined : destinationOf(attempt, relay);
-      outcome = destination === undefined ? concluded : { ...concluded, destination };
+      if (delivery.overdue !== undefined) {
+        outcome = await concludeOverdue(delivery, delivery.overdue, relay, this.#delivering);
+      } else {
+        attempt = await this.#transport.deliver(delivery, relay);
+        const concluded = await conclude(delivery, relay, attempt, this.#delivering);
+        const destination = destinationOf(attempt, relay);
+        outcome = destination === undefined ? concluded : { ...concluded, destination };
+      }
     } catch (error) {
       outcome = await this.#unforeseen(delivery, relay, attempt, error);
     }
@@ -126,18 +129,6 @@ export class Lane {
       attempt: facts,
     };
   }
-}
-
-/** No attempt, but the end of what waited too long for a destination that failed. */
-function expiry(delivery: ClaimedDelivery): Attempt {
-  const verdicts = delivery.recipients.map(({ ordinal, lastReply }) => ({
-    ordinal,
-    status: "never" as const,
-    reply: `554 5.4.7 Given up: its destination could not be reached in time${
-      lastReply === null ? "" : `; last: ${lastReply}`
-    }`,
-  }));
-  return { verdicts, facts: { relay: delivery.destination.relay, seconds: 0 } };
 }
 
 /** What an attempt says of its destination; nothing where it never came to one. */

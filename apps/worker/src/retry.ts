@@ -6,6 +6,14 @@ export function scheduleOf(relay: Relay | undefined): RetrySchedule {
   return (relay !== undefined && "retry" in relay && relay.retry) || defaultRetrySchedule;
 }
 
+/** Seconds after which a sender hears of a delay, where the relay does not say. */
+const DELAY_NOTICE_SECONDS = 4 * 3600;
+
+/** Seconds after which a sender hears of a delay; undefined where it never does. */
+export function delayNoticeOf({ delayNotice }: RetrySchedule): number | undefined {
+  return delayNotice === false ? undefined : delayNotice ?? DELAY_NOTICE_SECONDS;
+}
+
 /** The time of the next attempt, or undefined when the lifetime is over. */
 export function nextAttempt(
   { delays, lifetime }: RetrySchedule,

@@ -12,6 +12,9 @@ import { deliverByHttp } from "./http-transport.ts";
 import { SmtpTransport } from "./smtp-transport.ts";
 import { type Attempt, type Verdict, verdictForAll } from "./verdict.ts";
 
+/** What is said of mail that was not delivered by the time its sender set. */
+export const TOO_LATE = "554 5.4.7 The time that the sender set for delivery has passed";
+
 /** Makes the deliveries to one destination. */
 export class Transport {
   readonly #delivering: Delivering;
@@ -38,7 +41,7 @@ export class Transport {
       facts: { relay: name, seconds: 0 },
     });
     if (isTooLate(delivery, this.#delivering.now())) {
-      return all("never", "554 5.4.7 The time that the sender set for delivery has passed");
+      return all("never", TOO_LATE);
     }
     if (name === REFUSED_RELAY) {
       const verdicts = delivery.recipients.map(({ ordinal, treatment }) => ({

@@ -7,7 +7,7 @@
 import type { Sql, TransactionSql } from "postgres";
 import type { LineKey } from "./due-lines.ts";
 import { INLINE_BYTES } from "./pieces.ts";
-import type { ClaimedDelivery, ClaimedRecipient } from "./records.ts";
+import type { ClaimedDelivery, ClaimedRecipient, Overdue } from "./records.ts";
 
 /** How many deliveries of a line are wanted. */
 export interface Asked extends LineKey {
@@ -18,6 +18,7 @@ export interface Asked extends LineKey {
 export interface Marked extends LineKey {
   readonly messageId: string;
   readonly attempts: number;
+  readonly overdue?: Overdue;
 }
 
 /** What a look at a line told. */

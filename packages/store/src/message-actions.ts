@@ -191,8 +191,10 @@ async function bringQueueInLine(
       select 1 from recipients r where r.message_id = ${id}
         and r.destination_id = d.destination_id and r.state in ('queued', 'deferred'))`;
   await tx`
-    insert into deliveries (message_id, destination_id, due_at, priority)
+    insert into deliveries (message_id, destination_id, due_at, waits_from, deliver_by, priority)
     select distinct on (r.destination_id) m.id, r.destination_id, now(),
+      case when ${action === "release"} then now() else coalesce(m.released_at, m.received_at) end,
+      m.received_at + make_interval(secs => (m.parameters #>> '{deliverBy,seconds}')::float8),
       coalesce((m.parameters ->> 'priority')::smallint, 0)
     from messages m join recipients r on r.message_id = m.id
     where m.id = ${id} and r.state in ('queued', 'deferred')

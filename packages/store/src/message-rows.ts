@@ -7,7 +7,8 @@ import type { AcceptedMessage } from "./records.ts";
 export interface MessageRows {
   readonly messages: object[];
   readonly recipients: object[];
-  readonly deliveries: (LineKey & { readonly message: string; readonly due: string })[];
+  readonly deliveries:
+    (LineKey & { readonly message: string; readonly due: string; readonly by: string | null })[];
   readonly events: object[];
 }
 
@@ -20,7 +21,13 @@ export function messageRows(
   for (const message of accepted) {
     const at = message.receivedAt.toISOString();
     const due = (message.dueAt ?? message.receivedAt).toISOString();
-    const { priority = 0 } = message.parameters as { readonly priority?: number };
+    const { priority = 0, deliverBy } = message.parameters as {
+      readonly priority?: number;
+      readonly deliverBy?: { readonly seconds: number };
+    };
+    const by = deliverBy === undefined
+      ? null
+      : new Date(message.receivedAt.getTime() + deliverBy.seconds * 1000).toISOString();
     rows.messages.push({
       id: message.id,
       at,
@@ -54,7 +61,7 @@ export function messageRows(
       }
       if (seen.has(id)) return;
       seen.add(id);
-      rows.deliveries.push({ message: message.id, destination: id, due, priority });
+      rows.deliveries.push({ message: message.id, destination: id, due, by, priority });
     });
   }
   return rows;

@@ -49,14 +49,20 @@ export async function enter(
   const [row] = await sql`
     with o as (
       select * from json_to_recordset(${JSON.stringify(outcomes.map(outcomeRow))}::text::json)
-        as o (message uuid, destination bigint, at timestamptz, due timestamptz, event json)
+        as o (message uuid, destination bigint, at timestamptz, due timestamptz, looked text,
+          event json)
     ), finished as (
       delete from deliveries d using o
       where d.message_id = o.message and d.destination_id = o.destination
         and d.worker_id = ${workerId} and o.due is null
       returning d.message_id, d.destination_id, d.priority, null::timestamptz as due_at
     ), waiting as (
-      update deliveries d set worker_id = null, due_at = o.due, attempts = d.attempts + 1
+      update deliveries d set worker_id = null,
+        due_at = case when o.looked is null then o.due else d.due_at end,
+        attempts = d.attempts + case when o.looked is null then 1 else 0 end,
+        waits_from = case when o.looked = 'notice' then null else d.waits_from end,
+        deliver_by = case when o.looked = 'deliverBy' or d.deliver_by <= o.at then null
+          else d.deliver_by end
       from o
       where d.message_id = o.message and d.destination_id = o.destination
         and d.worker_id = ${workerId} and o.due is not null
@@ -65,8 +71,9 @@ export async function enter(
       select * from finished union all select * from waiting
     ), e as (
       insert into events (message_id, at, kind, detail)
-      select o.message, o.at, 'attempted', o.event
+      select o.message, o.at, case when o.looked is null then 'attempted' else 'delayed' end, o.event
       from o join owned on owned.message_id = o.message and owned.destination_id = o.destination
+      where o.looked is null or json_array_length(o.event -> 'recipients') > 0
     ), changed as (
       update recipients r set state = x.state, last_reply = x.reply, changed_at = x.at,
         delay_reported_at = case when x.delayed then x.at else r.delay_reported_at end
@@ -108,8 +115,8 @@ export async function enter(
         at timestamptz, detail jsonb)
       join report on report.report = x.message
     ), report_deliveries as (
-      insert into deliveries (message_id, destination_id, due_at, priority)
-      select d.message, d.destination, d.due, d.priority
+      insert into deliveries (message_id, destination_id, due_at, waits_from, priority)
+      select d.message, d.destination, d.due, d.due, d.priority
       from json_to_recordset(${JSON.stringify(rows.deliveries)}::text::json) as d (message uuid,
         destination bigint, due timestamptz, priority smallint)
       join report on report.report = d.message
@@ -135,12 +142,15 @@ export async function enter(
   };
 }
 
-function outcomeRow({ messageId, destinationId, at, dueAt, attempt, recipients }: DeliveryOutcome) {
+function outcomeRow(
+  { messageId, destinationId, at, dueAt, waitsOn, attempt, recipients }: DeliveryOutcome,
+) {
   return {
     message: messageId,
     destination: destinationId,
     at: at.toISOString(),
-    due: dueAt?.toISOString() ?? null,
+    due: (waitsOn === undefined ? dueAt : at)?.toISOString() ?? null,
+    looked: waitsOn ?? null,
     event: { ...attempt, recipients },
   };
 }

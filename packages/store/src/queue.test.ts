@@ -229,8 +229,9 @@ describe("a destination that fails as a whole", () => {
       { recipients: [to("b@never.test")] },
     ]);
     const { claim, record, queue, id: workerId } = await worker();
-    const lifetimes = { relays: { default: 1800 }, others: 1e6 };
-    const expired = () => queue.claimExpired({ workerId, limit: 10, lifetimes });
+    const never = { lifetime: 1e6, delayNotice: null };
+    const times = { relays: { default: { ...never, lifetime: 1800 } }, others: never };
+    const expired = () => queue.claimOverdue({ workerId, limit: 10, times });
     expect(await expired()).toEqual([]);
     const [first] = (await claim("never.test")).filter(({ messageId }) => messageId !== aged.id);
     await record(outcomeOf(first!, failed([1000])));
@@ -246,7 +247,7 @@ describe("a destination that fails as a whole", () => {
     expect(await expired()).toEqual([]);
     await database.sql`delete from destination_pauses where destination_id = ${id}`;
     const [given] = await expired();
-    expect(given).toMatchObject({ messageId: aged.id, expired: true });
+    expect(given).toMatchObject({ messageId: aged.id, overdue: "lifetime" });
     await record(outcomeOf(given!, {
       recipients: [{ ordinal: 0, state: "bounced", reply: "554 5.4.7 Given up" }],
     }));

@@ -16,7 +16,7 @@ import { claimLimited } from "./claim-limited.ts";
 import type { Database } from "./connection.ts";
 import { DestinationIds } from "./destination-ids.ts";
 import { endProbes, feedbackOf, learnOf } from "./destination-state.ts";
-import { giveUpWaiting, type Lifetimes } from "./expiry.ts";
+import { markOverdue, type WaitingTimes } from "./overdue.ts";
 import { Lookout } from "./lookout.ts";
 import { enter } from "./outcomes.ts";
 import type { ClaimedDelivery, DeliveryOutcome, Destination } from "./records.ts";
@@ -44,11 +44,11 @@ export interface Queue {
    */
   claim(options: Claim): Promise<ClaimedDelivery[]>;
   /**
-   * Claims deliveries that wait for a destination that fails, and whose lifetime is over. They are to
-   * be bounced, not tried.
+   * Claims deliveries that wait for a destination that fails, and have waited too long. They are to
+   * be seen to as their `overdue` says, not tried.
    */
-  claimExpired(
-    options: { readonly workerId: number; readonly limit: number; readonly lifetimes: Lifetimes },
+  claimOverdue(
+    options: { readonly workerId: number; readonly limit: number; readonly times: WaitingTimes },
   ): Promise<ClaimedDelivery[]>;
   /** The content of a message, piece by piece. Throws when it is not all there. */
   readContent(messageId: string, size?: number): AsyncIterable<Uint8Array>;
@@ -128,14 +128,13 @@ export function openQueue(
     workerId: number,
     marked: readonly Marked[],
     probing: ReadonlySet<number>,
-    expired: boolean,
   ): Promise<ClaimedDelivery[]> {
     if (marked.length === 0) return [];
     const found = await read(sql, marked);
     await destinations.recall(marked.map(({ destination }) => destination));
     const claimed: ClaimedDelivery[] = [];
     const empty: DeliveryOutcome[] = [];
-    for (const { messageId, destination: destinationId, attempts } of marked) {
+    for (const { messageId, destination: destinationId, attempts, overdue } of marked) {
       const one = found.get(`${messageId} ${destinationId}`);
       if (one === undefined || one.recipients.length === 0) {
         empty.push(nothingThere(messageId, destinationId, attempts));
@@ -146,7 +145,7 @@ export function openQueue(
         ...one,
         attempts,
         destination: destinations.of(destinationId),
-        ...(expired ? { expired } : {}),
+        ...(overdue === undefined ? {} : { overdue }),
       });
     }
     if (empty.length > 0) await enter(sql, workerId, empty, destinations, []);
@@ -215,7 +214,7 @@ export function openQueue(
             lookout.settle(some.asked, { ...some, full: false });
             for (const { line, wait } of some.waits) lines.hear(line, now() + wait);
           }
-          return await take(workerId, marked, probing, false);
+          return await take(workerId, marked, probing);
         } catch (error) {
           for (const line of asked) lines.hear(line, now());
           throw error;
@@ -223,16 +222,10 @@ export function openQueue(
       });
     },
 
-    claimExpired({ workerId, limit, lifetimes }) {
+    claimOverdue({ workerId, limit, times }) {
       return claiming(
         workerId,
-        async () =>
-          await take(
-            workerId,
-            await giveUpWaiting(sql, workerId, limit, lifetimes),
-            new Set(),
-            true,
-          ),
+        async () => await take(workerId, await markOverdue(sql, workerId, limit, times), new Set()),
       );
     },
 

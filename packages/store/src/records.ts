@@ -66,6 +66,12 @@ export interface AcceptedMessage {
   readonly recipients: readonly AcceptedRecipient[];
 }
 
+/**
+ * What is over for a delivery that waits: its lifetime, the time that its sender set for delivery
+ * (RFC 2852), or the time after which its sender is told that it is late.
+ */
+export type Overdue = "lifetime" | "deliverBy" | "notice";
+
 /** A recipient of a claimed delivery. */
 export interface ClaimedRecipient {
   readonly ordinal: number;
@@ -96,8 +102,8 @@ export interface ClaimedDelivery {
   readonly size: number;
   readonly configurationVersion: number;
   readonly recipients: readonly ClaimedRecipient[];
-  /** Its lifetime was over while its destination failed: it is to be bounced, not tried. */
-  readonly expired?: true;
+  /** Its destination fails, and it has waited too long: it is to be seen to, not tried. */
+  readonly overdue?: Overdue;
   /** The whole content when it is small, else undefined: read it with `readContent`. */
   readonly content: Uint8Array | undefined;
 }
@@ -134,6 +140,11 @@ export interface DeliveryOutcome {
   readonly recipients: readonly RecipientOutcome[];
   /** When to try the deferred ones again; undefined when none is left. */
   readonly dueAt: Date | undefined;
+  /**
+   * Given: it was overdue in this way and not tried; it goes on waiting as before. Recipients are
+   * those whose sender is told.
+   */
+  readonly waitsOn?: Exclude<Overdue, "lifetime">;
   /** Absent where the attempt says nothing of the destination. */
   readonly destination?: DestinationOutcome;
   /** The attempt as the event tells it: host, address, TLS, replies. */

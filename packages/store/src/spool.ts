@@ -136,10 +136,10 @@ export function openSpool({ sql }: Database): Spool {
         from json_to_recordset(${JSON.stringify(rows.events)}::text::json) as e (message uuid,
           at timestamptz, detail jsonb)
       )
-      insert into deliveries (message_id, destination_id, due_at, priority)
-      select message, destination, due, priority
+      insert into deliveries (message_id, destination_id, due_at, waits_from, deliver_by, priority)
+      select message, destination, due, due, by, priority
       from json_to_recordset(${JSON.stringify(rows.deliveries)}::text::json) as d (message uuid,
-        destination bigint, due timestamptz, priority smallint)`;
+        destination bigint, due timestamptz, by timestamptz, priority smallint)`;
     announcer.announce(rows.deliveries);
   }
 

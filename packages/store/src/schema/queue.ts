@@ -119,12 +119,20 @@ export const deliveries = pgTable("deliveries", {
   priority: smallint().notNull().default(0),
   attempts: smallint().notNull().default(0),
   workerId: bigint("worker_id", { mode: "number" }),
+  /** Since when it waits; null once it was looked at because it waits too long. */
+  waitsFrom: timestamp("waits_from", { withTimezone: true }).defaultNow(),
+  /** Until when it is to be delivered (RFC 2852); null where nobody asked, and once that was seen to. */
+  deliverBy: timestamp("deliver_by", { withTimezone: true }),
 }, (table) => [
   primaryKey({ columns: [table.messageId, table.destinationId] }),
   index("deliveries_due").on(table.destinationId, table.priority, table.dueAt)
     .where(sql`${table.workerId} is null`),
   index("deliveries_claimed").on(table.destinationId, table.workerId)
     .where(sql`${table.workerId} is not null`),
+  index("deliveries_waiting").on(table.destinationId, table.waitsFrom)
+    .where(sql`${table.workerId} is null and ${table.waitsFrom} is not null`),
+  index("deliveries_deliver_by").on(table.destinationId, table.deliverBy)
+    .where(sql`${table.workerId} is null and ${table.deliverBy} is not null`),
 ]);
 
 /** Numbers events in the order in which they were written. */

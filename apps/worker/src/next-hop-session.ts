@@ -28,6 +28,8 @@ const CONNECT_SECONDS = 30;
 /** Bytes gathered into one write. */
 const WRITE_BYTES = 64 * 1024;
 
+const NOTHING = new Uint8Array(0);
+
 /** Content, opened once for each transaction. */
 export type OpenContent = () => AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
 
@@ -146,6 +148,8 @@ function converse(
     let fail: ((error: unknown) => void) | undefined;
     let source: AsyncIterator<Uint8Array> | Iterator<Uint8Array> | undefined;
     let content: OpenContent | undefined;
+    /** What was read of the content and not handed in yet. */
+    let left: Uint8Array = NOTHING;
     let isOpen = false;
     let handingIn = false;
     let transactions = 0;
@@ -176,6 +180,7 @@ function converse(
           fail = reject;
           content = newContent;
           source = undefined;
+          left = NOTHING;
           session.deliver(transaction);
           pump();
         }),
@@ -273,9 +278,17 @@ function converse(
         source ??= iterate(content!());
         for (;;) {
           if (socket.writableNeedDrain) await drained(socket);
-          const piece = await source.next();
-          if (piece.done) session.endOfContent();
-          const more = !piece.done && session.content(piece.value);
+          if (left.length === 0) {
+            const piece = await source.next();
+            if (piece.done) {
+              session.endOfContent();
+              handingIn = false;
+              return pump();
+            }
+            left = piece.value;
+          }
+          const more = session.content(left.subarray(0, WRITE_BYTES));
+          left = left.subarray(WRITE_BYTES);
           handingIn = more;
           pump();
           if (!more) return;

@@ -19,7 +19,9 @@ import { endProbes, feedbackOf, learnOf } from "./destination-state.ts";
 import { markOverdue, type WaitingTimes } from "./overdue.ts";
 import { Lookout } from "./lookout.ts";
 import { enter } from "./outcomes.ts";
+import { PIECES_AT_ONCE } from "./pieces.ts";
 import type { ClaimedDelivery, DeliveryOutcome, Destination } from "./records.ts";
+import { Turns } from "./turns.ts";
 
 /** What the configuration says of destinations; asked at each claim. */
 export interface QueuePolicy {
@@ -100,6 +102,7 @@ export function openQueue(
   const destinations = new DestinationIds(sql);
   const announcer = new Announcer(sql);
   const lookout = new Lookout(sql);
+  const reads = new Turns(PIECES_AT_ONCE);
   const { lines } = lookout;
   const inHand = new Map<string, { readonly probe: boolean }>();
   let inDoubt = false;
@@ -232,10 +235,13 @@ export function openQueue(
     async *readContent(messageId, size) {
       let length = 0;
       for (let ordinal = 0; size === undefined || length < size; ordinal += 1) {
-        const [row] = await sql`
-          select bytes from contents where message_id = ${messageId} and ordinal = ${ordinal}`;
-        if (row === undefined) break;
-        const bytes = row.bytes as Uint8Array;
+        const bytes = await reads.run(async () => {
+          const [row] = await sql`
+            select encode(bytes, 'base64') as text from contents
+            where message_id = ${messageId} and ordinal = ${ordinal}`;
+          return row === undefined ? undefined : Uint8Array.fromBase64(row.text);
+        });
+        if (bytes === undefined) break;
         length += bytes.length;
         yield bytes;
       }

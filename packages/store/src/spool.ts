@@ -13,8 +13,10 @@ import { isUnavailable } from "./connection.ts";
 import { DestinationIds } from "./destination-ids.ts";
 import { messageRows } from "./message-rows.ts";
 import { firstIdAt, metNewPartition } from "./partitions.ts";
-import { PIECE_BYTES } from "./pieces.ts";
+import { BufferPool, PieceBuffer } from "./piece-buffer.ts";
+import { PIECE_BYTES, PIECES_AT_ONCE } from "./pieces.ts";
 import type { AcceptedMessage } from "./records.ts";
+import { Turns } from "./turns.ts";
 
 /** A batch takes no further message once it has so many bytes of content or so many recipients. */
 const BATCH_BYTES = 8 * 1024 * 1024;
@@ -53,7 +55,7 @@ export interface IncomingContent {
 
 interface Waiting {
   readonly message: AcceptedMessage;
-  readonly content: Uint8Array[];
+  readonly content: readonly Uint8Array[];
   readonly contentBytes: number;
   readonly resolve: () => void;
   readonly reject: (error: unknown) => void;
@@ -63,6 +65,8 @@ interface Waiting {
 export function openSpool({ sql }: Database): Spool {
   const destinations = new DestinationIds(sql);
   const announcer = new Announcer(sql);
+  const writes = new Turns(PIECES_AT_ONCE);
+  const buffers = new BufferPool();
   const queue: Waiting[] = [];
   let underWay = 0;
 
@@ -145,18 +149,31 @@ export function openSpool({ sql }: Database): Spool {
 
   return {
     receive(id) {
-      let held: Uint8Array[] = [];
-      let heldBytes = 0;
+      const held = new PieceBuffer(buffers);
       let size = 0;
       let pieces = 0;
+      let discarded = false;
+      let writing: Promise<void> | undefined;
 
-      async function writePiece() {
-        const bytes = join(held, heldBytes);
-        held = [];
-        heldBytes = 0;
-        await sql`
-          insert into contents (message_id, ordinal, bytes) values (${id}, ${pieces}, ${bytes})`;
-        pieces += 1;
+      function writePiece(): Promise<void> {
+        return writing = writes.run(async () => {
+          if (discarded) return;
+          // As text, a third longer than the bytes: the driver's hex would be twice as long.
+          const text = join(held.parts(), held.size).toBase64();
+          await sql`
+            insert into contents (message_id, ordinal, bytes)
+            values (${id}, ${pieces}, decode(${text}, 'base64'))`;
+          held.clear();
+          pieces += 1;
+        });
+      }
+
+      /** Writes full pieces until the rest has room in the next. */
+      async function writePieces(rest: Uint8Array) {
+        for (let left = rest; held.size === PIECE_BYTES && !discarded;) {
+          await writePiece();
+          left = left.subarray(held.add(left));
+        }
       }
 
       return {
@@ -164,26 +181,31 @@ export function openSpool({ sql }: Database): Spool {
           return size;
         },
         add(bytes) {
-          held.push(bytes.slice());
-          heldBytes += bytes.length;
           size += bytes.length;
-          return heldBytes >= PIECE_BYTES ? writePiece() : undefined;
+          const taken = held.add(bytes);
+          return held.size === PIECE_BYTES ? writePieces(bytes.subarray(taken)) : undefined;
         },
         async commit(message) {
-          if (pieces > 0 && heldBytes > 0) await writePiece();
-          await new Promise<void>((resolve, reject) => {
-            enqueue({
-              message: { ...message, id, size },
-              content: held,
-              contentBytes: pieces > 0 ? -1 : heldBytes,
-              resolve,
-              reject,
+          if (pieces > 0 && held.size > 0) await writePiece();
+          try {
+            await new Promise<void>((resolve, reject) => {
+              enqueue({
+                message: { ...message, id, size },
+                content: held.parts(),
+                contentBytes: pieces > 0 ? -1 : held.size,
+                resolve,
+                reject,
+              });
             });
-          });
+          } finally {
+            held.clear();
+          }
         },
         async discard() {
-          held = [];
-          heldBytes = 0;
+          discarded = true;
+          // A piece under way still needs its buffer, and would come after the deletion.
+          await writing?.catch(() => {});
+          held.clear();
           if (pieces > 0) await sql`delete from contents where message_id = ${id}`;
         },
       };
@@ -232,6 +254,7 @@ function concatenate(batch: readonly Waiting[], pieces: object[]): Uint8Array {
 }
 
 function join(parts: readonly Uint8Array[], total: number): Uint8Array {
+  if (parts.length === 1) return parts[0]!;
   const bytes = new Uint8Array(total);
   let at = 0;
   for (const part of parts) {

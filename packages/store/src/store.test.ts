@@ -145,6 +145,39 @@ describe("the spool and the queue", () => {
     }
   });
 
+  test("large contents that come at once are not mixed up, though some are given up", async () => {
+    const spool = openSpool(database);
+    const size = 3 * PIECE_BYTES + 7;
+    const contentOf = (index: number) => new Uint8Array(size).fill(index + 1);
+    const ids = await Promise.all(Array.from({ length: 12 }, async (_, index) => {
+      const id = newQueueId();
+      const incoming = spool.receive(id);
+      const content = contentOf(index);
+      const given = incoming.add(content.subarray(0, 2 * PIECE_BYTES + 99));
+      if (index % 3 === 0) {
+        // The client is gone while pieces are being written.
+        await Promise.all([given, incoming.discard()]);
+        const left = await database.sql`select 1 from contents where message_id = ${id}`;
+        expect(left.length).toBe(0);
+        return undefined;
+      }
+      await given;
+      await incoming.add(content.subarray(2 * PIECE_BYTES + 99));
+      await incoming.commit(message());
+      return id;
+    }));
+    const queue = openQueue(database);
+    await Promise.all(ids.map(async (id, index) => {
+      if (id === undefined) return;
+      let length = 0;
+      for await (const piece of queue.readContent(id, size)) {
+        length += piece.length;
+        expect(piece.every((byte) => byte === index + 1)).toBe(true);
+      }
+      expect(length).toBe(size);
+    }));
+  });
+
   test("messages of many sessions are committed together and none is mixed up", async () => {
     const spool = openSpool(database);
     const ids = await Promise.all(Array.from({ length: 300 }, async (_, index) => {

@@ -26,6 +26,13 @@ export function listenerOptions(kind: SmtpListener["kind"]): Partial<ServerSessi
 /** A sender may have mail held for so long (FUTURERELEASE, RFC 4865). */
 const LONGEST_HOLD_SECONDS = 7 * 24 * 3600;
 
+/**
+ * Octets of a local part and of a path. RFC 5321 §4.5.3.1 asks for 64 and 256 at least; a forwarder
+ * that rewrites senders (SRS) puts a whole address into a local part. More would not fit into a line of a header, 998 octets.
+ */
+const LOCAL_PART_OCTETS = 400;
+const PATH_OCTETS = 700;
+
 /** What settings, client and user ask for. */
 export function sessionOptions(
   { snapshot, authenticator, now }: Pick<Ingress, "snapshot" | "authenticator" | "now">,
@@ -37,6 +44,8 @@ export function sessionOptions(
     limits: {
       messageSize: messageSizeFor(snapshot, session),
       recipients: recipientsFor(snapshot, session),
+      localPart: LOCAL_PART_OCTETS,
+      path: PATH_OCTETS,
       contentLine: smtp.lineLength,
       errors: smtp.errorsPerSession,
       transactions: smtp.messagesPerSession,

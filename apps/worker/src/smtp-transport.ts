@@ -93,7 +93,9 @@ export class SmtpTransport {
     const name = canonicalDomain(domain);
     if (name !== undefined && domainAt(snapshot(), name) !== undefined) return reversePath;
     const day = Math.floor(now().getTime() / 86_400_000);
-    return rewriteSender(reversePath, { domain: senderRewriting.domain, sign: signSender, day });
+    // A rewritten address is a way back through us: it needs no source route that says so.
+    const address = reversePath.replace(/^@[^:]*:/, "");
+    return rewriteSender(address, { domain: senderRewriting.domain, sign: signSender, day });
   }
 }
 

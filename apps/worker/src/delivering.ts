@@ -3,7 +3,7 @@ import type { Secret } from "@postern/config";
 import type { Hosts, Resolver } from "@postern/dns";
 import type { Log } from "@postern/process";
 import type { Snapshot } from "@postern/routing";
-import type { Queue } from "@postern/store";
+import type { Lease, Queue } from "@postern/store";
 import type { AccessTokens } from "./access-tokens.ts";
 import type { HostMemory } from "./host-memory.ts";
 import type { Recorder } from "./recorder.ts";
@@ -13,6 +13,8 @@ export interface Delivering {
   readonly hostname: string;
   readonly queue: Queue;
   readonly recorder: Recorder;
+  /** Whether this worker's claims are still its own. */
+  readonly lease: Lease;
   readonly snapshot: () => Snapshot;
   readonly resolver: Resolver;
   readonly hosts: Hosts;

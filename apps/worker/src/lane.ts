@@ -32,7 +32,7 @@ export class Lane {
   readonly #transport: Transport;
   #active = 0;
 
-  /** `onDone` is called once for each delivery that is recorded. */
+  /** `onDone` is called once for each delivery that is recorded, or was lost to others. */
   constructor(delivering: Delivering, onDone: () => void) {
     this.#delivering = delivering;
     this.#onDone = onDone;
@@ -75,7 +75,13 @@ export class Lane {
   }
 
   async #perform({ delivery, workerId }: Task): Promise<void> {
-    const { snapshot, recorder } = this.#delivering;
+    const { snapshot, recorder, lease, queue, log } = this.#delivering;
+    // It may have waited for long: what others may have by now must not begin.
+    if (!await lease.confirmed(workerId)) {
+      log.info("a claim was lost before its delivery began", { id: delivery.messageId });
+      await queue.release(workerId, [delivery]).catch(() => {});
+      return;
+    }
     const relay = snapshot().relays.get(delivery.destination.relay);
     let attempt: Attempt | undefined;
     let outcome: DeliveryOutcome;
@@ -83,7 +89,7 @@ export class Lane {
       if (delivery.overdue !== undefined) {
         outcome = await concludeOverdue(delivery, delivery.overdue, relay, this.#delivering);
       } else {
-        attempt = await this.#transport.deliver(delivery, relay);
+        attempt = await this.#transport.deliver(delivery, relay, () => lease.holds(workerId));
         const concluded = await conclude(delivery, relay, attempt, this.#delivering);
         const destination = destinationOf(attempt, relay);
         outcome = destination === undefined ? concluded : { ...concluded, destination };
@@ -91,7 +97,7 @@ export class Lane {
     } catch (error) {
       outcome = await this.#unforeseen(delivery, relay, attempt, error);
     }
-    await recorder.record(workerId, outcome);
+    await recorder.record(workerId, { ...outcome, attempts: delivery.attempts });
   }
 
   /**

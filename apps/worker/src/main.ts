@@ -81,6 +81,7 @@ await runProcess("worker", async ({ environment, log, onStop, ready }) => {
     hostname: environment.hostname,
     queue,
     recorder: new Recorder(queue, log),
+    lease: registration,
     snapshot: () => snapshot!,
     resolver: createResolver(),
     hosts: readHosts(),

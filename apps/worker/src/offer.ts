@@ -21,6 +21,8 @@ export interface Offered {
   /** Whether this is LMTP: what is accepted has arrived. */
   readonly isFinal: boolean;
   readonly now: Date;
+  /** Whether the claim is still this worker's. */
+  readonly isHeld: () => boolean;
 }
 
 /** What became of a recipient that was offered; `elsewhere`: it belongs in another transaction. */
@@ -29,7 +31,7 @@ export type OfferVerdict = Verdict | (Omit<Verdict, "status"> & { readonly statu
 /** Offers recipients to a next hop: one verdict for each, in their order. */
 export async function offer(
   delivery: ClaimedDelivery,
-  { reversePath, recipients, content, isFinal, now }: Offered,
+  { reversePath, recipients, content, isFinal, now, isHeld }: Offered,
   session: NextHopSession,
 ): Promise<OfferVerdict[]> {
   const parameters = parametersFor(delivery, isFinal, now);
@@ -47,10 +49,20 @@ export async function offer(
       })),
     },
     ...fitted.about,
-  }, () => fitted.content.open());
+  }, () => whileHeld(fitted.content.open(), isHeld));
   return outcome.recipients.map((one, index) =>
     verdictOf(one, recipients[index]!.ordinal, isFinal ? "delivered" : "relayed", parameters)
   );
+}
+
+/**
+ * The content, whose end is sent only by a worker whose claim is certain: what has not ended is not
+ * accepted. A claim is not certain while Postgres is away for long, which the error says.
+ */
+async function* whileHeld(pieces: ReturnType<Content["open"]>, isHeld: () => boolean) {
+  yield* pieces;
+  if (isHeld()) return;
+  throw Object.assign(new Error("the claim is not certain any more"), { code: "CONNECTION_STALE" });
 }
 
 /** The parameters of MAIL as they are now: of a time to deliver by (RFC 2852), what is left of it. */

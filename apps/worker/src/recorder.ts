@@ -71,11 +71,12 @@ export class Recorder {
 
   /** An outcome that the database will not take must not stall the others: it is tried again later. */
   async #giveBack(workerId: number, { outcome }: Waiting, error: unknown): Promise<void> {
-    const { messageId, destinationId, at } = outcome;
+    const { messageId, destinationId, at, attempts } = outcome;
     this.#log.error("outcome refused by the database", { messageId, error: String(error) });
     await this.#queue.record(workerId, [{
       messageId,
       destinationId,
+      ...(attempts === undefined ? {} : { attempts }),
       at,
       recipients: [],
       dueAt: new Date(at.getTime() + 300_000),

@@ -41,14 +41,18 @@ export class SmtpTransport {
     this.#pool.close();
   }
 
-  async deliver(delivery: ClaimedDelivery, relay: HostRelay): Promise<Attempt> {
+  async deliver(
+    delivery: ClaimedDelivery,
+    relay: HostRelay,
+    isHeld: () => boolean = () => true,
+  ): Promise<Attempt> {
     const { now } = this.#delivering;
     const began = now().getTime();
     if (relay.senderRewriting !== undefined && this.#delivering.signSender === undefined) {
       return this.#withoutKey(delivery);
     }
     const work = await this.#batches(delivery, relay);
-    const run = new Run(delivery, relay, work, this.#delivering, this.#pool);
+    const run = new Run(delivery, relay, work, this.#delivering, this.#pool, isHeld);
     const { verdicts, place, tried, destinationFailure } = await run.toEnd();
     return {
       verdicts,
@@ -106,6 +110,7 @@ class Run {
   readonly #work: Batch[];
   readonly #delivering: Delivering;
   readonly #pool: SessionPool;
+  readonly #isHeld: () => boolean;
   readonly #verdicts: Verdict[] = [];
   readonly #tried: Tried[] = [];
   #session: NextHopSession | undefined;
@@ -122,12 +127,14 @@ class Run {
     work: Batch[],
     delivering: Delivering,
     pool: SessionPool,
+    isHeld: () => boolean,
   ) {
     this.#delivery = delivery;
     this.#relay = relay;
     this.#work = work;
     this.#delivering = delivering;
     this.#pool = pool;
+    this.#isHeld = isHeld;
   }
 
   async toEnd() {
@@ -183,6 +190,7 @@ class Run {
       ...batch,
       isFinal: this.#relay.kind === "lmtp",
       now: this.#delivering.now(),
+      isHeld: this.#isHeld,
     }, session);
     this.#place = session.place;
     if (this.#served && !session.usable && verdicts.every(({ unheard }) => unheard === true)) {

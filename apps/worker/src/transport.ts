@@ -32,9 +32,14 @@ export class Transport {
 
   /**
    * Makes one attempt. Several may be under way at once, each over a session of its own. `relay` is
-   * the relay's definition in force; undefined where the configuration has it no longer.
+   * the relay's definition in force; undefined where the configuration has it no longer. `isHeld`
+   * tells whether the claim is still this worker's: where it is not, no content is ended.
    */
-  async deliver(delivery: ClaimedDelivery, relay: Relay | undefined): Promise<Attempt> {
+  async deliver(
+    delivery: ClaimedDelivery,
+    relay: Relay | undefined,
+    isHeld: () => boolean,
+  ): Promise<Attempt> {
     const { relay: name } = delivery.destination;
     const all = (status: Verdict["status"], reply: string, owed?: "delivered"): Attempt => ({
       verdicts: verdictForAll(delivery, status, reply, owed),
@@ -55,7 +60,7 @@ export class Transport {
       case "smtp":
       case "mx":
       case "lmtp":
-        return await this.#smtp.deliver(delivery, relay);
+        return await this.#smtp.deliver(delivery, relay, isHeld);
       case "http":
         return await deliverByHttp(delivery, relay, this.#delivering);
       case "capture":

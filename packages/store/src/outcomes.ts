@@ -49,12 +49,13 @@ export async function enter(
   const [row] = await sql`
     with o as (
       select * from json_to_recordset(${JSON.stringify(outcomes.map(outcomeRow))}::text::json)
-        as o (message uuid, destination bigint, at timestamptz, due timestamptz, looked text,
+        as o (message uuid, destination bigint, at timestamptz, due timestamptz, looked text, n int,
           event json)
     ), finished as (
       delete from deliveries d using o
       where d.message_id = o.message and d.destination_id = o.destination
-        and d.worker_id = ${workerId} and o.due is null
+        and d.worker_id = ${workerId} and d.attempts = coalesce(o.n, d.attempts)
+        and o.due is null
       returning d.message_id, d.destination_id, d.priority, null::timestamptz as due_at
     ), waiting as (
       update deliveries d set worker_id = null,
@@ -65,7 +66,11 @@ export async function enter(
           else d.deliver_by end
       from o
       where d.message_id = o.message and d.destination_id = o.destination
-        and d.worker_id = ${workerId} and o.due is not null
+        and d.worker_id = ${workerId} and d.attempts = coalesce(o.n, d.attempts)
+        and o.due is not null
+        -- What was only looked at counts no attempt: that it was looked at shows here.
+        and (o.looked is distinct from 'notice' or d.waits_from is not null)
+        and (o.looked is distinct from 'deliverBy' or d.deliver_by is not null)
       returning d.message_id, d.destination_id, d.priority, d.due_at
     ), owned as (
       select * from finished union all select * from waiting
@@ -143,7 +148,7 @@ export async function enter(
 }
 
 function outcomeRow(
-  { messageId, destinationId, at, dueAt, waitsOn, attempt, recipients }: DeliveryOutcome,
+  { messageId, destinationId, at, dueAt, waitsOn, attempts, attempt, recipients }: DeliveryOutcome,
 ) {
   return {
     message: messageId,
@@ -151,6 +156,7 @@ function outcomeRow(
     at: at.toISOString(),
     due: (waitsOn === undefined ? dueAt : at)?.toISOString() ?? null,
     looked: waitsOn ?? null,
+    n: attempts ?? null,
     event: { ...attempt, recipients },
   };
 }

@@ -9,6 +9,18 @@ import type { Database } from "./connection.ts";
 /** A process that has not renewed its row for so long is dead. */
 export const LEASE_SECONDS = 30;
 
+/**
+ * A worker relies on its claims for so long after it asked for its last renewal, by a clock that
+ * nobody sets: then there is time to say so before others may take it for dead.
+ */
+const RELIED_MILLISECONDS = LEASE_SECONDS * 1000 - 5_000;
+
+/** So many renewals, a late one and those after it, take nobody else for dead. */
+const GRACE_RENEWALS = 2;
+
+/** Pause before what waits for a renewal asks for the next one, in milliseconds. */
+const CONFIRM_PAUSE = 500;
+
 /** How often a process renews its row and looks for dead ones. */
 export const HEARTBEAT_MILLISECONDS = 10_000;
 
@@ -50,7 +62,10 @@ export async function removeProcess({ sql }: Database, id: number): Promise<void
     where f.freed > 0`;
 }
 
-/** Removes what is dead; answers how many processes that were and how many claims came free. */
+/**
+ * Removes what is dead; answers how many processes that were and how many claims came free. A claim
+ * may be made under an id that is being removed: then it comes free the next time.
+ */
 export async function removeDeadProcesses(
   { sql }: Database,
 ): Promise<{ readonly processes: number; readonly claims: number }> {
@@ -61,6 +76,7 @@ export async function removeDeadProcesses(
     ), freed as (
       update deliveries set worker_id = null
       where worker_id in (select id from dead)
+        or worker_id is not null and not exists (select from processes p where p.id = worker_id)
       returning 1
     )
     select (select count(*)::int from dead) as processes, (select count(*)::int from freed) as claims`;
@@ -80,8 +96,16 @@ export async function processesListening(
   return rows.map((row) => Number(row.pid));
 }
 
+/** Whether the claims of an id are still this process's own. */
+export interface Lease {
+  /** Whether the id was renewed so lately that nobody can have taken its claims. */
+  holds(id: number): boolean;
+  /** Waits until that is so; false when the id is lost, and its claims with it. */
+  confirmed(id: number): Promise<boolean>;
+}
+
 /** A process that stays registered until it is stopped. */
-export interface Registration {
+export interface Registration extends Lease {
   /** The id under which it is registered now. A new one when others took the process for dead. */
   readonly id: number;
   /** Takes the process out of the books; its claims come free at once. */
@@ -91,34 +115,56 @@ export interface Registration {
 /** Registers a process, renews its row, and removes dead ones as it goes. */
 export async function keepRegistered(
   database: Database,
-  { description, everyMilliseconds, onError, onLost }: {
+  { description, everyMilliseconds, onError, onLost, clock }: {
     readonly description: ProcessDescription;
     readonly everyMilliseconds: number;
     readonly onError: (error: unknown) => void;
     /** Others took this process for dead: its claims are lost, it has a new id. */
     readonly onLost?: () => void;
+    /** Milliseconds that nobody sets back or forward; only tests give another one. */
+    readonly clock?: () => number;
   },
 ): Promise<Registration> {
   await removeDeadProcesses(database);
+  const now = clock ?? (() => performance.now());
+  let reliedUntil = now() + RELIED_MILLISECONDS;
   let id = await registerProcess(database, description);
   let beating: Promise<void> | undefined;
+  let grace = 0;
+  let stopped = false;
 
   const beat = async () => {
-    await removeDeadProcesses(database);
-    if (await renewProcess(database, id)) return;
-    id = await registerProcess(database, description);
-    onLost?.();
+    const asked = now();
+    // Whoever could not renew, as while Postgres was away, must think that others could not either.
+    if (asked >= reliedUntil) grace = GRACE_RENEWALS;
+    if (!await renewProcess(database, id)) {
+      id = await registerProcess(database, description);
+      onLost?.();
+    }
+    reliedUntil = asked + RELIED_MILLISECONDS;
+    if (grace > 0) grace -= 1;
+    else await removeDeadProcesses(database);
   };
-  const timer = setInterval(() => {
+  const beatNow = () =>
     beating ??= beat().catch(onError).finally(() => {
       beating = undefined;
     });
-  }, everyMilliseconds);
+  const timer = setInterval(beatNow, everyMilliseconds);
+  const holds = (asked: number) => asked === id && now() < reliedUntil;
   return {
     get id() {
       return id;
     },
+    holds,
+    confirmed: async (asked) => {
+      while (asked === id && !holds(asked) && !stopped) {
+        await beatNow();
+        if (!holds(asked)) await new Promise((wake) => setTimeout(wake, CONFIRM_PAUSE));
+      }
+      return holds(asked);
+    },
     stop: async () => {
+      stopped = true;
       clearInterval(timer);
       await beating;
       await removeProcess(database, id).catch(onError);

@@ -5,6 +5,7 @@ import { eventually } from "../../../tests/end-to-end/eventually.ts";
 import {
   type ClaimedDelivery,
   type Database,
+  keepRegistered,
   openDatabase,
   openMessages,
   openQueue,
@@ -143,6 +144,61 @@ describe("claims", () => {
     expect((await live.claim("taken-over.test")).length).toBe(3);
     expect(await dead.record(...claimed.map((one) => outcomeOf(one)))).toBe(3);
     expect(await live.record(...claimed.map((one) => outcomeOf(one)))).toBe(0);
+  });
+
+  test("an outcome recorded again, its commit unheard of, is not that of the next attempt", async () => {
+    await acceptMany(database, many(1, "unheard.test"));
+    const one = await worker();
+    const [first] = await one.claim("unheard.test");
+    const deferred = outcomeOf(first!, { attempts: 0, dueAt: new Date(), recipients: [] });
+    expect(await one.record(deferred)).toBe(0);
+    const [second] = await one.claim("unheard.test");
+    expect(second).toMatchObject({ attempts: 1 });
+    expect(await one.record(deferred)).toBe(1);
+    // The second claim stands: nobody else gets it, and its own outcome counts.
+    const other = await worker();
+    expect(await other.claim("unheard.test")).toEqual([]);
+    expect(await one.record(outcomeOf(second!, { attempts: 1 }))).toBe(0);
+  });
+
+  test("what was claimed under an id that is gone comes free", async () => {
+    await acceptMany(database, many(1, "orphaned.test"));
+    const one = await worker();
+    await database.sql`delete from processes where id = ${one.id}`;
+    expect((await one.claim("orphaned.test")).length).toBe(1);
+    await removeDeadProcesses(database);
+    const other = await worker();
+    expect((await other.claim("orphaned.test")).length).toBe(1);
+  });
+
+  test("a claim is relied on only while it was renewed lately; a lost id is never held again", async () => {
+    let time = 0;
+    const registration = await keepRegistered(database, {
+      description: { kind: "worker", host: "here", pid: 1 },
+      everyMilliseconds: 3_600_000,
+      onError: (error) => {
+        throw error;
+      },
+      clock: () => time,
+    });
+    const { id } = registration;
+    time += 24_999;
+    expect(registration.holds(id)).toBe(true);
+    time += 1;
+    expect(registration.holds(id)).toBe(false);
+    // Nobody has removed it, though it is late: it goes on, and gives others the time to do so too.
+    const late = await worker();
+    await database.sql`update processes set seen_at = now() - interval '31 seconds'`;
+    expect(await registration.confirmed(id)).toBe(true);
+    const rows = await database.sql`select id::int8 from processes`;
+    expect(rows.map((row) => Number(row.id))).toEqual(expect.arrayContaining([id, late.id]));
+
+    time += 25_000;
+    await database.sql`delete from processes where id = ${id}`;
+    expect(await registration.confirmed(id)).toBe(false);
+    expect(registration.id).not.toBe(id);
+    expect([registration.holds(id), registration.holds(registration.id)]).toEqual([false, true]);
+    await registration.stop();
   });
 
   test("a delivery whose message is gone stalls nothing; looked for in vain it is taken out", async () => {

@@ -3,7 +3,9 @@
  *
  * A claim marks deliveries with the worker's process id. Outcomes are taken only for deliveries
  * that still carry that id: should others have taken this worker for dead and freed its claims,
- * what it records late is refused and nothing happens twice in the books.
+ * what it records late is refused and nothing happens twice in the books. They also carry the number
+ * of the attempt: an outcome whose commit was not heard of is recorded again, and that must not
+ * become the outcome of the next attempt.
  *
  * A queue remembers in which lines something may be due (`due-lines.ts`) and what this worker has in
  * hand; everything else is in Postgres, where all workers share it.
@@ -104,7 +106,7 @@ export function openQueue(
   const lookout = new Lookout(sql);
   const reads = new Turns(PIECES_AT_ONCE);
   const { lines } = lookout;
-  const inHand = new Map<string, { readonly probe: boolean }>();
+  const inHand = new Map<string, { readonly probe: boolean; readonly attempts: number }>();
   let inDoubt = false;
 
   const now = () => lookout.now();
@@ -113,15 +115,16 @@ export function openQueue(
 
   /** After a claim whose answer was lost: what is marked as ours and not in hand goes back. */
   async function settleDoubt(workerId: number): Promise<void> {
-    const known = [...inHand.keys()].map((key) => key.split(" "))
+    const known = [...inHand].map(([key, { attempts }]) => [...key.split(" "), attempts] as const)
       .filter(([id]) => Number(id) === workerId)
-      .map(([, message, destination]) => ({ message, destination }));
+      .map(([, message, destination, attempts]) => ({ message, destination, attempts }));
     await sql`
       update deliveries d set worker_id = null
       where d.worker_id = ${workerId} and not exists (
         select 1 from json_to_recordset(${JSON.stringify(known)}::text::json)
-          as k (message uuid, destination bigint)
-        where k.message = d.message_id and k.destination = d.destination_id)`;
+          as k (message uuid, destination bigint, attempts int)
+        where k.message = d.message_id and k.destination = d.destination_id
+          and k.attempts = d.attempts)`;
     inDoubt = false;
     lookout.lookSoon();
   }
@@ -143,7 +146,6 @@ export function openQueue(
         empty.push(nothingThere(messageId, destinationId, attempts));
         continue;
       }
-      inHand.set(keyOf(workerId, messageId, destinationId), { probe: probing.has(destinationId) });
       claimed.push({
         ...one,
         attempts,
@@ -152,6 +154,11 @@ export function openQueue(
       });
     }
     if (empty.length > 0) await enter(sql, workerId, empty, destinations, []);
+    // Not before all is done: what is not handed out must not count as in hand.
+    for (const { messageId, destinationId, attempts } of claimed) {
+      const probe = probing.has(destinationId);
+      inHand.set(keyOf(workerId, messageId, destinationId), { probe, attempts });
+    }
     return claimed;
   }
 
@@ -256,9 +263,12 @@ export function openQueue(
       const entered = await enter(sql, workerId, outcomes, destinations, reached);
       const at = now();
       const idleProbes = new Set<number>();
-      for (const { messageId, destinationId } of outcomes) {
+      for (const { messageId, destinationId, attempts } of outcomes) {
         const key = keyOf(workerId, messageId, destinationId);
-        if (inHand.get(key)?.probe) idleProbes.add(destinationId);
+        const held = inHand.get(key);
+        // A repeated record of an outcome that was taken already must not touch a later claim.
+        if (held === undefined || held.attempts !== (attempts ?? held.attempts)) continue;
+        if (held.probe) idleProbes.add(destinationId);
         inHand.delete(key);
       }
       for (const { key, wait } of entered.waiting) lines.hear(key, at + wait);

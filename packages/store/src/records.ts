@@ -136,6 +136,11 @@ export type DestinationOutcome =
 export interface DeliveryOutcome {
   readonly messageId: string;
   readonly destinationId: number;
+  /**
+   * Attempts made before this one, as the claim said: an outcome is taken once only, even if the
+   * same worker has claimed the delivery again since. Absent: whatever they are.
+   */
+  readonly attempts?: number;
   readonly at: Date;
   readonly recipients: readonly RecipientOutcome[];
   /** When to try the deferred ones again; undefined when none is left. */

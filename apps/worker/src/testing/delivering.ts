@@ -55,6 +55,7 @@ export function testDelivering(
       },
     } as never,
     recorder: undefined as never,
+    lease: { holds: () => true, confirmed: () => Promise.resolve(true) },
     snapshot: () => snapshot,
     resolver,
     hosts: new Map(Object.entries(hosts)),

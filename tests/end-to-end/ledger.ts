@@ -1,15 +1,13 @@
 /**
  * The books of a fault run: what clients were promised, what the next hop got, who was killed when.
  * At the end they must balance: nothing promised is missing, nothing came that was not sent, and
- * whatever came twice did so because a process died between the next hop's reply and its record.
+ * whatever came twice did so because the worker that made the first copy was killed before that copy
+ * was in the books of the gateway.
  */
 import { createHash } from "node:crypto";
 
 /** Times are milliseconds of `performance.now()` in the process that keeps the books. */
 type Time = number;
-
-/** What a worker sent just before it died may be read by the next hop so much later. */
-const ON_THE_WAY = 100;
 
 /** Who can die. */
 export type Victim = "ingress" | "worker" | "postgres";
@@ -20,6 +18,14 @@ interface Sent {
   readonly digest: string;
   /** When the 250 came; undefined: it did not, so the message may arrive or not. */
   promisedAt: Time | undefined;
+}
+
+/** A copy that the next hop took. */
+interface Copy {
+  readonly at: Time;
+  /** The worker that made it, and the next hop's reply, which no other copy got. */
+  readonly worker: string;
+  readonly reply: string;
 }
 
 /** What does not balance, a line each, and the figures. */
@@ -37,7 +43,8 @@ export interface Balance {
 /** Takes notes from all sides; `balance` compares them. */
 export class Ledger {
   readonly #sent = new Map<string, Sent>();
-  readonly #arrived = new Map<string, Time[]>();
+  readonly #arrived = new Map<string, Copy[]>();
+  readonly #deaths = new Map<string, Time>();
   readonly #kills: { readonly at: Time; readonly victim: Victim }[] = [];
   readonly #faults: string[] = [];
 
@@ -57,8 +64,13 @@ export class Ledger {
     return count;
   }
 
-  /** The next hop answers 250 to a copy for these recipients. */
-  arrive(name: string, recipients: readonly string[], body: string): void {
+  /** The next hop answers `reply` to a copy that this worker made for these recipients. */
+  arrive(
+    name: string,
+    recipients: readonly string[],
+    body: string,
+    { worker, reply }: { readonly worker: string; readonly reply: string },
+  ): void {
     const sent = this.#sent.get(name);
     if (sent === undefined) return void this.#faults.push(`${name}: was never sent`);
     if (digestOf(body) !== sent.digest) this.#faults.push(`${name}: its body was changed`);
@@ -67,14 +79,19 @@ export class Ledger {
         this.#faults.push(`${name}: not for ${recipient}`);
       }
       const key = `${name} ${recipient}`;
-      const times = this.#arrived.get(key) ?? [];
-      times.push(performance.now());
-      this.#arrived.set(key, times);
+      const copies = this.#arrived.get(key) ?? [];
+      copies.push({ at: performance.now(), worker, reply });
+      this.#arrived.set(key, copies);
     }
   }
 
   kill(victim: Victim): void {
     this.#kills.push({ at: performance.now(), victim });
+  }
+
+  /** The worker of this name is killed, or could not even start. */
+  bury(worker: string): void {
+    this.#deaths.set(worker, performance.now());
   }
 
   /** How many processes were killed so far. */
@@ -91,25 +108,31 @@ export class Ledger {
     );
   }
 
-  balance(): Balance {
+  /** `recorded`: the replies of the next hop that the gateway has in its books as deliveries. */
+  balance(recorded: ReadonlySet<string>): Balance {
     const faults = [...this.#faults, ...this.missing().map((key) => `${key}: lost`)];
     let duplicates = 0;
     let unpromised = 0;
-    for (const [key, times] of this.#arrived) {
+    for (const [key, copies] of this.#arrived) {
       if (this.#sent.get(key.split(" ")[0]!)?.promisedAt === undefined) unpromised += 1;
-      for (let copy = 1; copy < times.length; copy += 1) {
-        duplicates += 1;
-        const [first, again] = [times[copy - 1]!, times[copy]!];
-        // Promise 3: the outcome of the first copy was not committed, because a worker or Postgres
-        // died after the copy had come. The death of an ingress explains nothing.
-        const deaths = this.#kills.filter(({ victim }) => victim !== "ingress");
-        if (deaths.some(({ at }) => at >= first - ON_THE_WAY && at <= again)) continue;
-        const near = deaths.map(({ at, victim }) => `${victim} ${Math.round(at - first)}`);
-        faults.push(
-          `${key}: twice without a cause, ${Math.round(again - first)} ms apart; killed, in ms ` +
-            `after the first: ${near.filter((one) => /\D\d{1,4}$/.test(one)).join(", ")}`,
-        );
-      }
+      duplicates += copies.length - 1;
+      // The last copy is in the books, and it alone.
+      copies.forEach((copy, index) => {
+        const next = copies[index + 1];
+        if (recorded.has(copy.reply) !== (next === undefined)) {
+          this.#complain(
+            faults,
+            key,
+            copies,
+            `copy ${index + 1} is${next ? "" : " not"} in the books`,
+          );
+        }
+        // Promise 3: whoever made a copy that did not get there was dead before the next one came.
+        // The death of Postgres alone explains nothing, for the worker lives and keeps its claim.
+        if (next !== undefined && !((this.#deaths.get(copy.worker) ?? Infinity) < next.at)) {
+          this.#complain(faults, key, copies, `who made copy ${index + 1} was alive at the next`);
+        }
+      });
     }
     const kills = { ingress: 0, worker: 0, postgres: 0 };
     for (const { victim } of this.#kills) kills[victim] += 1;
@@ -121,6 +144,16 @@ export class Ledger {
       duplicates,
       kills,
     };
+  }
+
+  #complain(faults: string[], key: string, copies: readonly Copy[], problem: string): void {
+    const [first] = copies;
+    const story = copies.map(({ at, worker }) => {
+      const death = this.#deaths.get(worker);
+      const end = death === undefined ? "lives" : `killed at ${Math.round(death - first!.at)}`;
+      return `at ${Math.round(at - first!.at)} ms by ${worker} (${end})`;
+    });
+    faults.push(`${key}: ${problem}; ${story.join(", ")}`);
   }
 }
 

@@ -27,6 +27,8 @@ export interface Transaction {
   readonly reversePath: string;
   /** Recipients taken so far; at `rcpt` the one that is asked about comes last. */
   readonly recipients: readonly string[];
+  /** How the client called itself in EHLO. */
+  readonly client: string;
 }
 
 /** What a peer must not do. */
@@ -206,13 +208,14 @@ export class NextHop {
 
   async #serve(socket: Socket, session: number): Promise<void> {
     const input = new Input(socket);
+    let client = "";
     let reversePath: string | undefined;
     let recipients: string[] = [];
     let commands: string[] = [];
 
     /** Answers by the script or else as given; says whether the answer was positive. */
     const answer = async (step: Step, usual: string, asked = recipients): Promise<boolean> => {
-      const transaction = { reversePath: reversePath ?? "", recipients: asked };
+      const transaction = { reversePath: reversePath ?? "", recipients: asked, client };
       const told = await this.script(step, transaction, session);
       if (told === "cut") socket.destroy();
       if (typeof told === "object") return await misbehave(socket, told);
@@ -230,6 +233,7 @@ export class NextHop {
       const path = /^[A-Z ]+:<([^>]*)>/i.exec(line)?.[1] ?? "";
       switch (line.slice(0, 4).toUpperCase()) {
         case "EHLO":
+          client = line.slice(5);
           await answer(
             "ehlo",
             "250-next-hop.test\r\n250-PIPELINING\r\n250-8BITMIME\r\n" +
@@ -266,6 +270,7 @@ export class NextHop {
             reversePath: reversePath ?? "",
             recipients,
             commands,
+            client,
             content,
             session,
           };

@@ -67,3 +67,17 @@ test("a message whose content is gone is set aside and holds nothing up", async 
   expect(shown.events.at(-1)).toMatchObject({ kind: "held", recipient: "bad@fast.test" });
   expect(fast.acceptedFor("bad@fast.test")).toEqual([]);
 });
+
+test("a next hop that answers with NUL and broken UTF-8 is understood, and shown harmlessly", async () => {
+  fast.script = (step, { recipients }) =>
+    step === "rcpt" && recipients.at(-1)?.startsWith("odd@")
+      ? { raw: "550 5.1.1 no\0 such \xff\xc3( user\r\n" }
+      : undefined;
+  const worker = await gateway.startWorker();
+  const [odd, plain] = [await send("odd@fast.test"), await send("plain@fast.test")];
+  const shown = await gateway.message(odd, "bounced");
+  expect(shown.recipients[0]?.lastReply).toBe("550 5.1.1 no  such \ufffd\ufffd( user");
+  await gateway.message(plain, "delivered");
+  fast.script = () => undefined;
+  await worker.stop();
+});

@@ -3,13 +3,19 @@
  * next. While Postgres is away outcomes wait here and are recorded when it is back.
  */
 import type { Log } from "@postern/process";
-import { type DeliveryOutcome, isUnavailable, type Queue } from "@postern/store";
+import { type DeliveryOutcome, isPassing, isUnavailable, type Queue } from "@postern/store";
 
 /** Most outcomes in one commit. */
 const BATCH = 200;
 
 /** Pause before an outcome that could not be recorded is tried again, in milliseconds. */
 const PAUSE = 500;
+
+/** Tries while others are in the way; while Postgres is away there is no end to them. */
+const TRIES = 5;
+
+/** Where not even setting aside succeeds, another attempt is made after so many milliseconds. */
+const LAST_RESORT = 300_000;
 
 interface Waiting {
   readonly workerId: number;
@@ -44,43 +50,82 @@ export class Recorder {
       const workerId = this.#waiting[0]!.workerId;
       const other = this.#waiting.findIndex((one) => one.workerId !== workerId);
       const count = Math.min(other < 0 ? this.#waiting.length : other, BATCH);
-      const batch = this.#waiting.splice(0, count);
-      await this.#commit(workerId, batch);
-      for (const { done } of batch) done();
+      await this.#commit(workerId, this.#waiting.splice(0, count));
     }
     this.#running = false;
   }
 
+  /** Commits them together; where one of them is at fault, by halves until it is alone. */
   async #commit(workerId: number, batch: readonly Waiting[]): Promise<void> {
-    for (;;) {
+    const error = await this.#enter(workerId, batch.map(({ outcome }) => outcome));
+    if (error !== undefined && batch.length > 1) {
+      const half = batch.length >> 1;
+      await this.#commit(workerId, batch.slice(0, half));
+      return await this.#commit(workerId, batch.slice(half));
+    }
+    if (error !== undefined) await this.#setAside(workerId, batch[0]!.outcome, error);
+    for (const { done } of batch) done();
+  }
+
+  /** Records them, waiting for what passes; answers why they are refused for good. */
+  async #enter(workerId: number, outcomes: readonly DeliveryOutcome[]): Promise<unknown> {
+    for (let tries = 1;; tries += 1) {
       try {
-        const refused = await this.#queue.record(workerId, batch.map(({ outcome }) => outcome));
+        const refused = await this.#queue.record(workerId, outcomes);
         if (refused > 0) this.#log.warning("claims were lost before their outcome", { refused });
-        return;
+        return undefined;
       } catch (error) {
+        const passes = isUnavailable(error) || (isPassing(error) && tries < TRIES);
+        if (!passes) return error ?? new Error("refused");
         this.#log.warning("outcomes not recorded yet", { error: String(error) });
-        if (!isUnavailable(error) && batch.length > 1) {
-          for (const one of batch) await this.#commit(workerId, [one]);
-          return;
-        }
-        if (!isUnavailable(error)) return this.#giveBack(workerId, batch[0]!, error);
         await new Promise((resolve) => setTimeout(resolve, PAUSE));
       }
     }
   }
 
-  /** An outcome that the database will not take must not stall the others: it is tried again later. */
-  async #giveBack(workerId: number, { outcome }: Waiting, error: unknown): Promise<void> {
-    const { messageId, destinationId, at, attempts } = outcome;
-    this.#log.error("outcome refused by the database", { messageId, error: String(error) });
-    await this.#queue.record(workerId, [{
-      messageId,
-      destinationId,
-      ...(attempts === undefined ? {} : { attempts }),
-      at,
-      recipients: [],
-      dueAt: new Date(at.getTime() + 300_000),
-      attempt: { error: "the outcome could not be recorded" },
-    }]).catch((again) => this.#log.error("not given back", { messageId, error: String(again) }));
+  /** An outcome that the database will not take must not come again and again: it is set aside. */
+  async #setAside(workerId: number, outcome: DeliveryOutcome, error: unknown): Promise<void> {
+    const { messageId, destinationId } = outcome;
+    this.#log.error("outcome refused by the database: set aside", {
+      id: messageId,
+      destination: destinationId,
+      error: String(error),
+    });
+    for (const instead of insteadOf(outcome, error)) {
+      const again = await this.#enter(workerId, [instead]);
+      if (again === undefined) return;
+      this.#log.error("not set aside", { id: messageId, error: String(again) });
+    }
   }
+}
+
+/** What is recorded instead of an outcome that is refused; the last is there for when all fails. */
+function insteadOf(
+  { messageId, destinationId, attempts, at, recipients, waitsOn }: DeliveryOutcome,
+  error: unknown,
+): DeliveryOutcome[] {
+  const why = `The outcome could not be recorded: ${String(error)}`;
+  const delivery = {
+    messageId,
+    destinationId,
+    ...(attempts === undefined ? {} : { attempts }),
+    at,
+    attempt: { error: why },
+  };
+  if (waitsOn !== undefined) {
+    // Nothing was tried: it waits on, and nobody is told.
+    return [{ ...delivery, recipients: [], dueAt: undefined, waitsOn }];
+  }
+  return [
+    {
+      ...delivery,
+      recipients: recipients.map(({ ordinal, state }) =>
+        state === "delivered"
+          ? { ordinal, state, reply: "250 2.0.0 Delivered; the reply could not be recorded" }
+          : { ordinal, state: "held", reply: `451 4.3.0 Set aside: ${why}` }
+      ),
+      dueAt: undefined,
+    },
+    { ...delivery, recipients: [], dueAt: new Date(at.getTime() + LAST_RESORT) },
+  ];
 }

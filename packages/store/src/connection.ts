@@ -99,6 +99,16 @@ export function isUnavailable(error: unknown): boolean {
   return isUnavailable(error.cause);
 }
 
+/**
+ * Whether the same statement may well succeed a little later: Postgres was unavailable, others were
+ * in the way, or a partition was made meanwhile. Otherwise the data are at fault.
+ */
+export function isPassing(error: unknown): boolean {
+  if (isUnavailable(error)) return true;
+  const code = error instanceof Error && "code" in error ? String(error.code) : "";
+  return /^(40|55|57|58|23514)/.test(code);
+}
+
 /** Resolves when Postgres answers; rejects with what it or the connection said. */
 export async function ping(database: Database): Promise<void> {
   await database.sql`select 1`;

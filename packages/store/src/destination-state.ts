@@ -5,6 +5,7 @@
 import type { DestinationLimits } from "@postern/config";
 import type { Sql } from "postgres";
 import type { DeliveryOutcome } from "./records.ts";
+import { storableJson } from "./storable.ts";
 
 /** What a batch of outcomes says of one destination. */
 export interface Feedback {
@@ -51,7 +52,7 @@ export async function learnOf(
   });
   await sql`
     with f as (
-      select * from json_to_recordset(${JSON.stringify(rows)}::text::json)
+      select * from json_to_recordset(${storableJson(rows)}::text::json)
         as f (id bigint, reached int, failed boolean, delays float8[], reply text,
           minimum real, maximum real)
     ), locked as (

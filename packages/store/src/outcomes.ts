@@ -10,6 +10,7 @@ import type { DestinationIds } from "./destination-ids.ts";
 import type { LineKey } from "./due-lines.ts";
 import { messageRows } from "./message-rows.ts";
 import type { DeliveryOutcome } from "./records.ts";
+import { storableJson } from "./storable.ts";
 
 /** What the books say after outcomes were entered. */
 export interface Entered {
@@ -48,7 +49,7 @@ export async function enter(
   }));
   const [row] = await sql`
     with o as (
-      select * from json_to_recordset(${JSON.stringify(outcomes.map(outcomeRow))}::text::json)
+      select * from json_to_recordset(${storableJson(outcomes.map(outcomeRow))}::text::json)
         as o (message uuid, destination bigint, at timestamptz, due timestamptz, looked text, n int,
           event json)
     ), finished as (
@@ -82,7 +83,7 @@ export async function enter(
     ), changed as (
       update recipients r set state = x.state, last_reply = x.reply, changed_at = x.at,
         delay_reported_at = case when x.delayed then x.at else r.delay_reported_at end
-      from json_to_recordset(${JSON.stringify(outcomes.flatMap(recipientRows))}::text::json)
+      from json_to_recordset(${storableJson(outcomes.flatMap(recipientRows))}::text::json)
         as x (message uuid, destination bigint, n int, state text, reply text, delayed boolean,
           at timestamptz)
       join owned on owned.message_id = x.message and owned.destination_id = x.destination

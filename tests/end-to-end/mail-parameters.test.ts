@@ -20,7 +20,8 @@ const peers = {
   unknown: new Peer({ certificate: selfSigned, offers, offersInTls: requiring }),
 };
 const open: Dialogue[] = [];
-let port = 0;
+const PASSWORD = "correct horse";
+let [port, submission] = [0, 0];
 
 beforeAll(async () => {
   await nextHop.start();
@@ -41,14 +42,20 @@ beforeAll(async () => {
     single: relay(nextHop.port, { limits: { concurrency: { minimum: 1, maximum: 1 } } }),
     sender: relay(nextHop.port),
   };
-  await gateway.start(Object.fromEntries(
-    Object.entries(ways).flatMap(([name, way]) => [
-      [`/v1/relays/${name}`, way],
-      [`/v1/domains/${name}.test`, { relay: name }],
-    ]),
-  ));
-  const [ingress] = await Promise.all([gateway.startIngress(), gateway.startWorker()]);
-  port = ingress.port;
+  await gateway.start({
+    ...Object.fromEntries(
+      Object.entries(ways).flatMap(([name, way]) => [
+        [`/v1/relays/${name}`, way],
+        [`/v1/domains/${name}.test`, { relay: name }],
+      ]),
+    ),
+    "/v1/users/anna": { password: PASSWORD },
+  });
+  const [ingress] = await Promise.all([
+    gateway.startIngress("smtp://127.0.0.1:0 smtps://127.0.0.1:0"),
+    gateway.startWorker(),
+  ]);
+  [port = 0, submission = 0] = ingress.ports;
 });
 
 afterEach(() => {
@@ -241,19 +248,31 @@ describe("DELIVERBY", () => {
   });
 });
 
-test("HOLDFOR: not before its time, and then", async () => {
-  const began = Date.now();
-  const id = await send(await session(), {
-    from: "patient@sender.test",
-    to: "held@plain.test",
-    parameters: "HOLDFOR=2",
+describe("HOLDFOR", () => {
+  test("on submission: not before its time, and then", async () => {
+    const dialogue = new Dialogue(submission, { tls: true });
+    open.push(dialogue);
+    await dialogue.say("EHLO client.test");
+    await dialogue.say(`AUTH PLAIN ${btoa(`\0anna\0${PASSWORD}`)}`);
+    const began = Date.now();
+    const id = await send(dialogue, {
+      from: "patient@sender.test",
+      to: "held@plain.test",
+      parameters: "HOLDFOR=2",
+    });
+    const { events } = await gateway.message(id, "delivered");
+    const [first] = events.filter(({ kind }) => kind === "attempted");
+    const received = events.find(({ kind }) => kind === "received")!;
+    expect(Date.parse(first!.at) - Date.parse(received.at)).toBeGreaterThanOrEqual(1950);
+    expect(Date.now() - began).toBeLessThan(10_000);
+    expect((await taken("held@plain.test")).commands[0]).not.toContain("HOLD");
   });
-  const { events } = await gateway.message(id, "delivered");
-  const [first] = events.filter(({ kind }) => kind === "attempted");
-  const received = events.find(({ kind }) => kind === "received")!;
-  expect(Date.parse(first!.at) - Date.parse(received.at)).toBeGreaterThanOrEqual(1950);
-  expect(Date.now() - began).toBeLessThan(10_000);
-  expect((await taken("held@plain.test")).commands[0]).not.toContain("HOLD");
+
+  test("is nothing that strangers may ask for", async () => {
+    const dialogue = await session();
+    expect(await dialogue.say("EHLO client.test")).not.toContain("FUTURERELEASE");
+    expect(await dialogue.say("MAIL FROM:<a@sender.test> HOLDFOR=2")).toMatch(/^555 5\.5\.4 /);
+  });
 });
 
 test("MT-PRIORITY: goes on, and higher goes first", async () => {

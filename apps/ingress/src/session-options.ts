@@ -6,8 +6,10 @@ import type { Client } from "@postern/config";
 import type { SmtpListener } from "@postern/process";
 import {
   identifyClient,
+  mayRelay,
   messageSizeFor,
   recipientsFor,
+  senderOf,
   type SessionFacts as RoutingSession,
   type Snapshot,
 } from "@postern/routing";
@@ -56,19 +58,26 @@ export function sessionOptions(
     // Where nobody could authenticate, nobody is invited to.
     auth: { mechanisms: snapshot.users.size === 0 ? [] : mechanismsOf(authenticator) },
     // What the core offers by itself, delivery honours; how long mail may be held is ours to say.
-    extensions: {
-      futureRelease: {
-        maximumSeconds: LONGEST_HOLD_SECONDS,
-        latest: new Date(now().getTime() + LONGEST_HOLD_SECONDS * 1000).toISOString()
-          .replace(/\.\d+Z$/, "Z"),
-      },
-    },
+    extensions: { futureRelease: submits(snapshot, facts, session) && holding(now()) },
     trust: trustOf(snapshot, facts, session),
     // Domains and clients say what becomes of source routes: policy gets them as they were given.
     sourceRoutes: "honour",
     localNames: [],
     // Whoever is named by a proxy that we trust has authenticated there.
     ...(facts.via !== undefined && facts.user !== undefined ? { authRequired: false } : {}),
+  };
+}
+
+/** Whether this is somebody's own mail: RFC 4865 is for submission. */
+function submits(snapshot: Snapshot, { listener }: SessionFacts, session: RoutingSession): boolean {
+  return !listener.startsWith("smtp:") || mayRelay(senderOf(snapshot, session));
+}
+
+function holding(now: Date): { readonly maximumSeconds: number; readonly latest: string } {
+  const latest = new Date(now.getTime() + LONGEST_HOLD_SECONDS * 1000);
+  return {
+    maximumSeconds: LONGEST_HOLD_SECONDS,
+    latest: latest.toISOString().replace(/\.\d+Z$/, "Z"),
   };
 }
 

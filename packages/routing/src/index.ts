@@ -4,11 +4,13 @@ export type * from "./decision.ts";
 export type * from "./facts.ts";
 export { type Problem, problemsOf } from "./problems.ts";
 export {
+  mayRelay,
   messageSizeFor,
   recipientsFor,
   refuseSender,
   type SenderLimit,
   senderLimits,
+  senderOf,
 } from "./sender.ts";
 export { clientAt, compile, domainAt, identifyClient, type Snapshot } from "./snapshot.ts";
 export {

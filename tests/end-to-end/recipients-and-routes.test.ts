@@ -109,6 +109,7 @@ describe("source routes", () => {
 
   test("honour: a route that ends with us is at its end", async () => {
     const { commands } = await through("x@y.test", "@gateway.test:c@honour.test", "at its end");
+    expect(commands[0]).toMatch(/^MAIL FROM:<@gateway\.test:x@y\.test>/);
     expect(commands[1]).toBe("RCPT TO:<c@honour.test>");
   });
 

@@ -374,6 +374,16 @@ describe("paths", () => {
     });
   });
 
+  test("the way back is kept at the end of the route, too, but for reports", () => {
+    const session = lan;
+    const sourceRoute = ["mx.example.net"];
+    expect(run({}, "u@elsewhere.test", { session, sourceRoute })).toMatchObject({
+      copies: [{ treatment: { reversePath: "@mx.example.net:a@out.test" } }],
+    });
+    expect(run({}, "u@elsewhere.test", { session, sourceRoute, reversePath: "" }))
+      .toHaveProperty("copies.0.treatment", {});
+  });
+
   test("a rewritten sender's address leads back, for strangers too", () => {
     const reverseOf: RecipientFacts["reverseOf"] = (address) =>
       address.startsWith("SRS0")

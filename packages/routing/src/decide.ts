@@ -253,9 +253,9 @@ function treatmentOf(
   effect: Effect,
   routed: boolean,
 ): CopyTreatment {
-  // The way back goes through us, as the way there does (RFC 821 §3.6); a report has none.
+  // The way back goes through us, as the way there did (RFC 821 §3.6); a report has none.
   let sender = effect.reversePath;
-  if (routed && via !== undefined && reversePath !== "") {
+  if (via !== undefined && !effect.named && reversePath !== "") {
     sender = `@${via}:${sender ?? reversePath}`;
   }
   return {

@@ -21,6 +21,7 @@ import { endProbes, feedbackOf, learnOf } from "./destination-state.ts";
 import { markOverdue, type WaitingTimes } from "./overdue.ts";
 import { Lookout } from "./lookout.ts";
 import { enter } from "./outcomes.ts";
+import { PieceReader } from "./piece-text.ts";
 import { PIECES_AT_ONCE } from "./pieces.ts";
 import type { ClaimedDelivery, DeliveryOutcome, Destination } from "./records.ts";
 import { Turns } from "./turns.ts";
@@ -240,14 +241,10 @@ export function openQueue(
     },
 
     async *readContent(messageId, size) {
+      const pieces = new PieceReader(sql, messageId);
       let length = 0;
       for (let ordinal = 0; size === undefined || length < size; ordinal += 1) {
-        const bytes = await reads.run(async () => {
-          const [row] = await sql`
-            select encode(bytes, 'base64') as text from contents
-            where message_id = ${messageId} and ordinal = ${ordinal}`;
-          return row === undefined ? undefined : Uint8Array.fromBase64(row.text);
-        });
+        const bytes = await reads.run(() => pieces.read(ordinal));
         if (bytes === undefined) break;
         length += bytes.length;
         yield bytes;

@@ -14,6 +14,7 @@ import { DestinationIds } from "./destination-ids.ts";
 import { messageRows } from "./message-rows.ts";
 import { firstIdAt, metNewPartition } from "./partitions.ts";
 import { BufferPool, PieceBuffer } from "./piece-buffer.ts";
+import { insertPiece } from "./piece-text.ts";
 import { PIECE_BYTES, PIECES_AT_ONCE } from "./pieces.ts";
 import type { AcceptedMessage } from "./records.ts";
 import { Turns } from "./turns.ts";
@@ -158,11 +159,7 @@ export function openSpool({ sql }: Database): Spool {
       function writePiece(): Promise<void> {
         return writing = writes.run(async () => {
           if (discarded) return;
-          // As text, a third longer than the bytes: the driver's hex would be twice as long.
-          const text = join(held.parts(), held.size).toBase64();
-          await sql`
-            insert into contents (message_id, ordinal, bytes)
-            values (${id}, ${pieces}, decode(${text}, 'base64'))`;
+          await insertPiece(sql, id, pieces, join(held.parts(), held.size));
           held.clear();
           pieces += 1;
         });

@@ -129,9 +129,19 @@ describe("the spool and the queue", () => {
     await removeProcess(database, worker);
   });
 
-  test("content of any size comes back byte for byte", async () => {
-    for (const size of [0, PIECE_BYTES - 1, PIECE_BYTES, PIECE_BYTES + 1, 5 * PIECE_BYTES]) {
-      const content = Uint8Array.from({ length: size }, (_, index) => (index * 31) & 255);
+  test("content of any size and kind comes back byte for byte", async () => {
+    const anyByte = (index: number) => (index * 31) & 255;
+    const sevenBit = (index: number) => 1 + (index * 31) % 127;
+    const text = new TextEncoder().encode("\ufeffa line \\ of 11 é\r\n");
+    const utf8 = (index: number) => text[index % text.length]!;
+    /** Text at first, no text later. */
+    const mixed = (index: number) => index < PIECE_BYTES ? 65 : anyByte(index);
+    const kinds = [anyByte, sevenBit, utf8, mixed];
+    const sizes = [0, PIECE_BYTES - 1, PIECE_BYTES, PIECE_BYTES + 1, 3 * PIECE_BYTES];
+    for (
+      const [size, kind] of sizes.flatMap((size) => kinds.map((kind) => [size, kind] as const))
+    ) {
+      const content = Uint8Array.from({ length: size }, (_, index) => kind(index));
       const id = newQueueId();
       const incoming = openSpool(database).receive(id);
       for (let at = 0; at < size; at += 60_000) {

@@ -9,6 +9,9 @@ import { type Database, keepUp } from "@postern/store";
 /** Milliseconds between two upkeeps of a worker. */
 const INTERVAL = 60_000;
 
+/** After one that failed, as when others are in the way for long, the next comes sooner: from 1 s. */
+const FIRST_RETRY = 1_000;
+
 /** Begins at once and goes on until it is stopped. */
 export function startUpkeep(
   database: Database,
@@ -17,22 +20,36 @@ export function startUpkeep(
     readonly log: Log;
   },
 ): { stop(): Promise<void> } {
-  let underWay: Promise<void> | undefined;
-  const begin = () => {
-    underWay ??= keepUp(database, retention()).then((done) => {
-      if (done === undefined || done.made + done.dropped.length + done.removed === 0) return;
-      log.info("the store was looked after", { ...done });
-    }).catch((error) => {
-      log.warning("the store was not looked after", { error: String(error) });
-    }).finally(() => {
-      underWay = undefined;
-    });
-  };
+  let failures = 0;
+  let stopped = false;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let underWay = Promise.resolve();
+
+  async function lookAfter() {
+    try {
+      const done = await keepUp(database, retention());
+      failures = 0;
+      if (done !== undefined && done.made + done.dropped.length + done.removed > 0) {
+        log.info("the store was looked after", { ...done });
+      }
+    } catch (error) {
+      failures += 1;
+      log.warning("the store was not looked after", { error: String(error), failures });
+    }
+    if (stopped) return;
+    const pause = failures === 0 ? INTERVAL : FIRST_RETRY * 2 ** (failures - 1);
+    timer = setTimeout(begin, Math.min(pause, INTERVAL));
+  }
+
+  function begin() {
+    underWay = lookAfter();
+  }
+
   begin();
-  const timer = setInterval(begin, INTERVAL);
   return {
     stop: async () => {
-      clearInterval(timer);
+      stopped = true;
+      clearTimeout(timer);
       await underWay;
     },
   };

@@ -25,7 +25,7 @@ const DAYS_AHEAD = 3;
 
 const DAY = 24 * 3_600_000;
 
-/** Give up waiting for a lock soon: everybody else waits behind us. Tried again at the next upkeep. */
+/** Give up waiting for a lock soon: everybody else waits behind us. Tried again soon. */
 export const LOCK_TIMEOUT = "300ms";
 
 /** A partition of one day. */

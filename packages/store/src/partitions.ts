@@ -66,12 +66,17 @@ export async function partitions(sql: Sql | TransactionSql): Promise<DayPartitio
 }
 
 /**
- * Whether a statement failed because the partition of its rows was made while it was on its way to
- * the default one. It is the same statement's turn again, at once.
+ * Runs a statement, and again at once where the partition of its rows was made while it was on its
+ * way to the default one.
  */
-export function metNewPartition(error: unknown): boolean {
-  const { code, table_name } = error as { readonly code?: string; readonly table_name?: string };
-  return code === "23514" && (table_name ?? "").endsWith("_default");
+export async function throughNewPartition<T>(statement: () => Promise<T>): Promise<T> {
+  try {
+    return await statement();
+  } catch (error) {
+    const { code, table_name } = error as { readonly code?: string; readonly table_name?: string };
+    if (code !== "23514" || !table_name?.endsWith("_default")) throw error;
+    return await statement();
+  }
 }
 
 /** Makes the partitions that are missing from today on; answers how many. */

@@ -12,7 +12,7 @@ import type { Database } from "./connection.ts";
 import { isUnavailable } from "./connection.ts";
 import { DestinationIds } from "./destination-ids.ts";
 import { messageRows } from "./message-rows.ts";
-import { firstIdAt, metNewPartition } from "./partitions.ts";
+import { firstIdAt, throughNewPartition } from "./partitions.ts";
 import { BufferPool, PieceBuffer } from "./piece-buffer.ts";
 import { insertPiece } from "./piece-text.ts";
 import { PIECE_BYTES, PIECES_AT_ONCE } from "./pieces.ts";
@@ -99,12 +99,7 @@ export function openSpool({ sql }: Database): Spool {
   }
 
   async function commitBatch(batch: readonly Waiting[]) {
-    try {
-      await insertBatch(batch);
-    } catch (error) {
-      if (!metNewPartition(error)) throw error;
-      await insertBatch(batch);
-    }
+    await throughNewPartition(() => insertBatch(batch));
   }
 
   async function insertBatch(batch: readonly Waiting[]) {
@@ -159,7 +154,8 @@ export function openSpool({ sql }: Database): Spool {
       function writePiece(): Promise<void> {
         return writing = writes.run(async () => {
           if (discarded) return;
-          await insertPiece(sql, id, pieces, join(held.parts(), held.size));
+          const piece = join(held.parts(), held.size);
+          await throughNewPartition(() => insertPiece(sql, id, pieces, piece));
           held.clear();
           pieces += 1;
         });

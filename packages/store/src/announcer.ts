@@ -9,8 +9,15 @@ import type { Sql } from "postgres";
 import { QUEUE_CHANNEL } from "./channels.ts";
 import type { LineKey } from "./due-lines.ts";
 
-/** The least time between two announcements of a process, in milliseconds. */
-const PAUSE = 5;
+/**
+ * The least time between two announcements of a process, in milliseconds: when there is much to
+ * tell, so that one carries more; and when messages come one by one, whose delay would be felt.
+ */
+const BUSY_PAUSE = 5;
+const QUIET_PAUSE = 1;
+
+/** More commits than this since the last announcement are much to tell. */
+const FEW = 2;
 
 /** A payload is at most 7,999 bytes; more lines than this are announced as "look everywhere". */
 const MOST_LINES = 300;
@@ -20,6 +27,8 @@ export class Announcer {
   readonly #sql: Sql;
   #lines = new Set<string>();
   #resting = false;
+  /** Commits to be told of with the next announcement. */
+  #untold = 0;
 
   constructor(sql: Sql) {
     this.#sql = sql;
@@ -27,6 +36,7 @@ export class Announcer {
 
   /** Tells soon: at once when nothing was told just now. */
   announce(lines: Iterable<LineKey>): void {
+    this.#untold += 1;
     for (const { destination, priority } of lines) this.#lines.add(`${destination}:${priority}`);
     if (!this.#resting && this.#lines.size > 0) void this.#tell();
   }
@@ -35,6 +45,8 @@ export class Announcer {
     this.#resting = true;
     const payload = this.#lines.size > MOST_LINES ? "" : [...this.#lines].join(" ");
     this.#lines = new Set();
+    const pause = this.#untold > FEW ? BUSY_PAUSE : QUIET_PAUSE;
+    this.#untold = 0;
     try {
       // Nothing is lost with an announcement that a crash of the server swallows: no sync for it.
       await this.#sql`
@@ -45,7 +57,7 @@ export class Announcer {
     setTimeout(() => {
       this.#resting = false;
       if (this.#lines.size > 0) void this.#tell();
-    }, PAUSE);
+    }, pause);
   }
 }
 

@@ -5,7 +5,7 @@
 import { type ResourceKind, resourceKinds } from "@postern/config";
 import type { SecretKey } from "@postern/secrets";
 import { isUnavailable } from "@postern/store";
-import { Hono } from "hono";
+import { type Context, Hono } from "hono";
 import { auditOperations } from "./audit.ts";
 import { requireScope, requireToken } from "./authentication.ts";
 import { destinationOperations } from "./destinations.ts";
@@ -18,6 +18,7 @@ import { messageOperations } from "./messages.ts";
 import { monitoringOperations } from "./monitoring.ts";
 import { openApiDocument } from "./openapi.ts";
 import type { Operation } from "./operation.ts";
+import { actorOf } from "./principal.ts";
 import { Problem, problemResponse } from "./problem.ts";
 import { recipientListOperations } from "./recipient-lists.ts";
 import { replayOperations } from "./replay.ts";
@@ -119,7 +120,15 @@ function register(
   { audit, idempotencyKeys: keys, secretKey }: AdminAppOptions,
 ): void {
   const methods = new Map<string, string[]>();
-  for (const { method, path, scope, serve } of operations) {
+  for (const { method, path, scope, serve: perform, audited } of operations) {
+    const serve = async (context: Context) => {
+      const response = await perform(context);
+      if (audited !== undefined && response.ok) {
+        const target = decodeURIComponent(context.req.path).replace("/v1/", "").slice(0, 500);
+        await audit.record({ ...actorOf(context), action: audited, target });
+      }
+      return response;
+    };
     const pattern = path.replace(/\{(\w+)\}/g, ":$1");
     app.on(method.toUpperCase(), pattern, async (context) => {
       if (scope === "none") return await serve(context);

@@ -106,6 +106,13 @@ describe("destinations", () => {
     expect((await act(id, "pause")).body).toMatchObject({ id, pausedAt: expect.any(String) });
     expect((await list("state=paused")).items).toMatchObject([{ id }]);
     expect((await act(id, "resume")).body).toMatchObject({ id, pausedAt: null });
+    expect((await act(999_999, "pause")).status).toBe(404);
+    const { body } = await api.ask<{ items: object[] }>("GET", "/v1/audit?limit=2");
+    const target = (action: string) => `destinations/${id}/${action}`;
+    expect(body.items).toMatchObject([
+      { actor: "admin", action: "destination.resume", target: target("resume") },
+      { actor: "admin", action: "destination.pause", target: target("pause") },
+    ]);
   });
 
   test("are flushed: due now, and no longer waited for", async () => {

@@ -36,6 +36,7 @@ export function destinationOperations(
     },
     ...(["pause", "resume", "flush"] as const).map((action): Operation => ({
       ...destinationDescriptions[action],
+      audited: `destination.${action}`,
       serve: async (context) => {
         const which = idOf(context);
         if (!await queue[action](which)) throw unknown(context);

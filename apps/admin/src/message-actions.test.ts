@@ -103,6 +103,8 @@ describe("a message", () => {
 
     const released = await act(id, "release");
     expect(states(released.body)).toEqual(["a queued", "b queued"]);
+    const { body } = await api.ask<{ items: object[] }>("GET", "/v1/audit?action=message.release");
+    expect(body.items).toMatchObject([{ actor: "admin", target: `messages/${id}/release` }]);
     expect(await deliveries(id)).toEqual([{ due: true, priority: 3, attempts: 0 }]);
     const { queue, mine } = await claim(id);
     expect(mine.map(({ recipients }) => recipients.length)).toEqual([2]);

@@ -27,6 +27,7 @@ export function messageActionOperations(
   const actions = Object.keys(messageActionDescriptions) as RecipientAction[];
   return actions.map((action) => ({
     ...messageActionDescriptions[action],
+    audited: `message.${action}`,
     serve: async (context) => {
       const id = idOf(context);
       const { relay, recipients } = action === "reroute"

@@ -50,6 +50,7 @@ export function recipientListOperations(lists: RecipientLists): Operation[] {
     },
     {
       ...put,
+      audited: "recipients.replace",
       serve: async (context) => {
         const domain = domainOf(context);
         const type = given(context);
@@ -71,6 +72,7 @@ export function recipientListOperations(lists: RecipientLists): Operation[] {
     },
     {
       ...add,
+      audited: "recipient.add",
       serve: async (context) => {
         const { domain, address } = entryOf(context, 422);
         const outcome = await lists.add(domain, address, await changeBy(context, domain));
@@ -80,6 +82,7 @@ export function recipientListOperations(lists: RecipientLists): Operation[] {
     },
     {
       ...remove,
+      audited: "recipient.remove",
       serve: async (context) => {
         const { domain, address } = entryOf(context);
         const outcome = await lists.remove(domain, address, await changeBy(context, domain));

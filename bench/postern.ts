@@ -71,6 +71,8 @@ export async function startPostern(
       if (!response.ok) throw new Error(`PUT ${path}: ${await response.text()}`);
       await response.body?.cancel();
     };
+    // The load keeps its sessions for as long as it lasts.
+    await put("/v1/settings", { smtp: { messagesPerSession: 1_000_000 } });
     await put("/v1/clients/bench", { networks: ["127.0.0.0/8"] });
     await put("/v1/relays/default", {
       kind: "smtp",

@@ -1,5 +1,6 @@
 /** TLS and AUTH on the wire: STARTTLS and what must not survive it, submission, certificates. */
 import { Buffer } from "node:buffer";
+import { createHash, createHmac, pbkdf2Sync } from "node:crypto";
 import { connect } from "node:net";
 import postgres from "postgres";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -80,6 +81,36 @@ test("submission wants TLS, then AUTH; a user may send anywhere", async () => {
   expect(received).toMatch(/\bwith ESMTPSA\b/);
   expect(stored).toMatchObject({ user: "anna@ours.test" });
 });
+
+test("SCRAM-SHA-256-PLUS holds for the certificate that was shown, and for no other", async () => {
+  const session = dialogue(submission);
+  await session.say("EHLO client.test");
+  const fingerprint = await session.startTls();
+  await session.say("EHLO client.test");
+  // RFC 5929 §4.1: for a signature by SHA-256 the binding is the certificate's SHA-256.
+  const shown = Buffer.from(fingerprint.replaceAll(":", ""), "hex");
+  expect(await scramPlus(session, Buffer.alloc(32))).toMatch(/^535 5\.7\.8 /);
+  expect(await scramPlus(session, shown)).toMatch(/^235 2\.7\.0 /);
+});
+
+/** The client's side of SCRAM-SHA-256-PLUS (RFC 5802 §3); answers the last reply. */
+async function scramPlus(session: Dialogue, binding: Buffer): Promise<string> {
+  const base64 = (text: string | Uint8Array) => Buffer.from(text as string).toString("base64");
+  const header = "p=tls-server-end-point,,";
+  const bare = "n=anna@ours.test,r=fyko+d2lbbFgONRv9qkxdawL";
+  const first = await session.say(`AUTH SCRAM-SHA-256-PLUS ${base64(header + bare)}`);
+  const challenge = Buffer.from(first.slice("334 ".length), "base64").toString();
+  const [, nonce = "", salt = "", rounds = ""] = /^r=(.+),s=(.+),i=(\d+)$/.exec(challenge)!;
+  const hmac = (key: Uint8Array, data: string) => createHmac("sha256", key).update(data).digest();
+  const salted = pbkdf2Sync(PASSWORD, Buffer.from(salt, "base64"), Number(rounds), 32, "sha256");
+  const clientKey = hmac(salted, "Client Key");
+  const without = `c=${base64(Buffer.concat([Buffer.from(header), binding]))},r=${nonce}`;
+  const storedKey = createHash("sha256").update(clientKey).digest();
+  const signature = hmac(storedKey, `${bare},${challenge},${without}`);
+  const proof = clientKey.map((byte, index) => byte ^ signature[index]!);
+  const second = await session.say(base64(`${without},p=${base64(proof)}`));
+  return second.startsWith("334 ") ? await session.say("") : second;
+}
 
 test("implicit TLS", async () => {
   const session = dialogue(smtps, { tls: true });

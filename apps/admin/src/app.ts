@@ -124,7 +124,7 @@ function register(
     const serve = async (context: Context) => {
       const response = await perform(context);
       if (audited !== undefined && response.ok) {
-        const target = decodeURIComponent(context.req.path).replace("/v1/", "").slice(0, 500);
+        const target = context.req.path.replace("/v1/", "").slice(0, 500);
         await audit.record({ ...actorOf(context), action: audited, target });
       }
       return response;

@@ -45,7 +45,7 @@ export async function enter(
     report: message.id,
     message: outcome.messageId,
     destination: outcome.destinationId,
-    bytes: toHex(content),
+    bytes: content.toHex(),
   }));
   const [row] = await sql`
     with o as (
@@ -172,8 +172,4 @@ function recipientRows({ messageId, destinationId, at, recipients }: DeliveryOut
     delayed: delayReported,
     at: at.toISOString(),
   }));
-}
-
-function toHex(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }

@@ -43,6 +43,15 @@ async function install() {
   console.error("Installing the dependencies; this takes a minute …");
   const problem = await run("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error"]);
   if (problem !== undefined) fail(`The dependencies could not be installed: ${problem}`);
+  await applyPatches();
+}
+
+/** Without install scripts npm leaves `patches/` unapplied; what is applied already stays as it is. */
+async function applyPatches() {
+  const program = join(modules, "patch-package", "index.js");
+  if (!existsSync(program)) return;
+  const problem = await run(process.execPath, [program, "--error-on-fail"]);
+  if (problem !== undefined) fail(`The patches of dependencies could not be applied: ${problem}`);
 }
 
 /** Whether `deno` is the program itself, so that it gets the signals that npm sends. */

@@ -32,6 +32,8 @@ const ADAPTERS = [
   "apps/worker",
   "packages/dns",
   "packages/postgres",
+  // To Postgres, for the driver.
+  "packages/store",
 ];
 const SOCKET_MODULES = ["net", "tls", "dgram", "http", "https", "http2"].map((m) => `node:${m}`);
 const SOCKET_CALL = /\bDeno\.(listen\w*|connect\w*|serve|startTls)\b/;

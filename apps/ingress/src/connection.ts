@@ -19,6 +19,9 @@ export interface Connection {
   destroy(): void;
 }
 
+/** What came in is freed at once from this size on. */
+const LARGE_BYTES = 4096;
+
 /** A client gets so long to close its side after we closed ours. */
 const CLOSE_MILLISECONDS = 5_000;
 
@@ -81,6 +84,8 @@ function serveSession(
   /** We said all we have to say. */
   let ended = false;
   let closed = false;
+  /** Large pieces of what came in that the session may still look at. */
+  const received: Uint8Array[] = [];
 
   function pump() {
     if (busy || ended || closed) return;
@@ -96,7 +101,14 @@ function serveSession(
       }
       if (ended || closed) return;
     }
+    if (!busy && session.question === undefined) release();
     regulate();
+  }
+
+  /** What came in is dealt with, and nobody looks at it any more. */
+  function release() {
+    for (const bytes of received) giveBack(bytes);
+    received.length = 0;
   }
 
   /** Performs one action; a promise means: go on when it is settled. */
@@ -158,8 +170,11 @@ function serveSession(
   }
 
   const listeners = {
-    data: (bytes: Uint8Array) => {
+    data: (chunk: Uint8Array) => {
       if (ended) return;
+      // A plain array: a slice of a Buffer is a view, and a search in it takes a detour.
+      const bytes = new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.length);
+      if (bytes.length >= LARGE_BYTES) received.push(bytes);
       session.receive(bytes);
       pump();
     },
@@ -198,6 +213,15 @@ function serveSession(
     },
     destroy: () => socket.destroy(),
   };
+}
+
+/**
+ * Frees the memory of what a socket read. The collector would see only a small object, and let tens of
+ * megabytes come together before it looks.
+ */
+function giveBack({ buffer, byteLength }: Uint8Array): void {
+  // Where others share the buffer, it is not ours to free.
+  if (buffer instanceof ArrayBuffer && buffer.byteLength === byteLength) buffer.transfer(0);
 }
 
 function beginTls(socket: Socket, ingress: Ingress): Promise<Secured | HandshakeFailure> {

@@ -1,15 +1,24 @@
 /**
- * The connections to Postgres. There are two clients side by side: a plain one for the statements
- * written by hand (queue, spool), and one that belongs to Drizzle, which changes the parsers of the
- * client it is given.
+ * The connections to Postgres. There are clients side by side: a plain one for the statements
+ * written by hand (queue, spool), one that belongs to Drizzle, which changes the parsers of the
+ * client it is given, and some of one connection each that copy pieces
+ * of large content.
  */
 import { drizzle, type PostgresJsDatabase } from "drizzle-orm/postgres-js";
 import postgres, { type Sql } from "postgres";
+import { PIECES_AT_ONCE } from "./pieces.ts";
+import { openSocket } from "./socket.ts";
+import { Turns } from "./turns.ts";
 
 /** An open store; every repository of this package is made from one. */
 export interface Database {
   readonly sql: Sql;
   readonly drizzle: PostgresJsDatabase;
+  /**
+   * Clients of one connection each, to copy pieces of content by. Their commits do not wait for the
+   * disk: that of the message, which comes after them, waits for all that was written before it.
+   */
+  readonly copying: Turns<Sql>;
   /** Ends all connections; waits at most so many seconds for statements under way. */
   close(seconds?: number): Promise<void>;
 }
@@ -47,11 +56,20 @@ export function openDatabase(url: string, options: DatabaseOptions): Database {
   };
   const sql = withoutLateRollback(postgres(url, settings));
   const forDrizzle = withoutLateRollback(postgres(url, settings));
+  const forPieces = Array.from({ length: PIECES_AT_ONCE }, () =>
+    postgres(url, {
+      ...settings,
+      max: 1,
+      connection: { ...settings.connection, synchronous_commit: "off" },
+      // The driver's types do not know of it.
+      ...{ socket: openSocket() },
+    }));
   return {
     sql,
     drizzle: drizzle(forDrizzle),
+    copying: new Turns<Sql>(forPieces),
     close: async (timeout = 5) => {
-      await Promise.all([sql.end({ timeout }), forDrizzle.end({ timeout })]);
+      await Promise.all([sql, forDrizzle, ...forPieces].map((client) => client.end({ timeout })));
     },
   };
 }

@@ -17,8 +17,14 @@ export const PARTITIONED = {
 /** @see PARTITIONED */
 export type Partitioned = keyof typeof PARTITIONED;
 
-/** Rows of these are updated once in a while: room for it in their own page. */
-const FILL: Partial<Record<Partitioned, string>> = { recipients: "with (fillfactor = 85)" };
+/**
+ * How a table's rows lie in their pages: recipients are updated once in a while and get room for it in
+ * their own page; content that fits into a page is not moved out of its row.
+ */
+const STORED: Partial<Record<Partitioned, string>> = {
+  recipients: "with (fillfactor = 85)",
+  contents: "with (toast_tuple_target = 8160)",
+};
 
 /** Partitions are there for today and so many days more. */
 const DAYS_AHEAD = 3;
@@ -116,7 +122,7 @@ async function make(sql: Sql, partition: DayPartition, now: number): Promise<voi
       `lock table ${alone ? table : `${table}_default`} in access exclusive mode`,
     );
     await transaction.unsafe(
-      `create table ${name} (like ${table} including all) ${FILL[table] ?? ""}`,
+      `create table ${name} (like ${table} including all) ${STORED[table] ?? ""}`,
     );
     if (alone) {
       await transaction.unsafe(`

@@ -21,10 +21,8 @@ import { endProbes, feedbackOf, learnOf } from "./destination-state.ts";
 import { markOverdue, type WaitingTimes } from "./overdue.ts";
 import { Lookout } from "./lookout.ts";
 import { enter } from "./outcomes.ts";
-import { PieceReader } from "./piece-text.ts";
-import { PIECES_AT_ONCE } from "./pieces.ts";
+import { readPiece } from "./piece-copy.ts";
 import type { ClaimedDelivery, DeliveryOutcome, Destination } from "./records.ts";
-import { Turns } from "./turns.ts";
 
 /** What the configuration says of destinations; asked at each claim. */
 export interface QueuePolicy {
@@ -99,13 +97,12 @@ function nothingThere(
 
 /** Opens the queue. */
 export function openQueue(
-  { sql }: Database,
+  { sql, copying }: Database,
   { limitsOf }: QueuePolicy = { limitsOf: () => undefined },
 ): Queue {
   const destinations = new DestinationIds(sql);
   const announcer = new Announcer(sql);
   const lookout = new Lookout(sql);
-  const reads = new Turns(PIECES_AT_ONCE);
   const { lines } = lookout;
   const inHand = new Map<string, { readonly probe: boolean; readonly attempts: number }>();
   let inDoubt = false;
@@ -241,10 +238,9 @@ export function openQueue(
     },
 
     async *readContent(messageId, size) {
-      const pieces = new PieceReader(sql, messageId);
       let length = 0;
       for (let ordinal = 0; size === undefined || length < size; ordinal += 1) {
-        const bytes = await reads.run(() => pieces.read(ordinal));
+        const bytes = await copying.run((connection) => readPiece(connection, messageId, ordinal));
         if (bytes === undefined) break;
         length += bytes.length;
         yield bytes;

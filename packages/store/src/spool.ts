@@ -14,10 +14,9 @@ import { DestinationIds } from "./destination-ids.ts";
 import { messageRows } from "./message-rows.ts";
 import { firstIdAt, throughNewPartition } from "./partitions.ts";
 import { BufferPool, PieceBuffer } from "./piece-buffer.ts";
-import { insertPiece } from "./piece-text.ts";
-import { PIECE_BYTES, PIECES_AT_ONCE } from "./pieces.ts";
+import { writePiece } from "./piece-copy.ts";
+import { PIECE_BYTES } from "./pieces.ts";
 import type { AcceptedMessage } from "./records.ts";
-import { Turns } from "./turns.ts";
 
 /** A batch takes no further message once it has so many bytes of content or so many recipients. */
 const BATCH_BYTES = 8 * 1024 * 1024;
@@ -63,10 +62,9 @@ interface Waiting {
 }
 
 /** Opens the spool. */
-export function openSpool({ sql }: Database): Spool {
+export function openSpool({ sql, copying }: Database): Spool {
   const destinations = new DestinationIds(sql);
   const announcer = new Announcer(sql);
-  const writes = new Turns(PIECES_AT_ONCE);
   const buffers = new BufferPool();
   const queue: Waiting[] = [];
   let underWay = 0;
@@ -151,11 +149,11 @@ export function openSpool({ sql }: Database): Spool {
       let discarded = false;
       let writing: Promise<void> | undefined;
 
-      function writePiece(): Promise<void> {
-        return writing = writes.run(async () => {
+      function writeHeld(): Promise<void> {
+        return writing = copying.run(async (connection) => {
           if (discarded) return;
           const piece = join(held.parts(), held.size);
-          await throughNewPartition(() => insertPiece(sql, id, pieces, piece));
+          await throughNewPartition(() => writePiece(connection, id, pieces, piece));
           held.clear();
           pieces += 1;
         });
@@ -164,7 +162,7 @@ export function openSpool({ sql }: Database): Spool {
       /** Writes full pieces until the rest has room in the next. */
       async function writePieces(rest: Uint8Array) {
         for (let left = rest; held.size === PIECE_BYTES && !discarded;) {
-          await writePiece();
+          await writeHeld();
           left = left.subarray(held.add(left));
         }
       }
@@ -179,7 +177,7 @@ export function openSpool({ sql }: Database): Spool {
           return held.size === PIECE_BYTES ? writePieces(bytes.subarray(taken)) : undefined;
         },
         async commit(message) {
-          if (pieces > 0 && held.size > 0) await writePiece();
+          if (pieces > 0 && held.size > 0) await writeHeld();
           try {
             await new Promise<void>((resolve, reject) => {
               enqueue({

@@ -1,28 +1,28 @@
 /**
- * Turns at something of which only so many may go on at once; who asks first comes first. Knows
- * nothing of what is done.
+ * Turns at things of which there are only so many; who asks first comes first. Knows nothing of what
+ * is done with them.
  */
 
-/** Lets a limited number of pieces of work go on at once. */
-export class Turns {
-  readonly #waiting: (() => void)[] = [];
-  #free: number;
+/** Lends things to pieces of work, each to one at a time. */
+export class Turns<Thing> {
+  readonly #free: Thing[];
+  readonly #waiting: ((thing: Thing) => void)[] = [];
 
-  constructor(atOnce: number) {
-    this.#free = atOnce;
+  constructor(things: Iterable<Thing>) {
+    this.#free = [...things];
   }
 
   /** Does the work when its turn has come; what it throws is thrown. */
-  async run<T>(work: () => Promise<T>): Promise<T> {
-    if (this.#free > 0) this.#free -= 1;
-    else await new Promise<void>((begin) => this.#waiting.push(begin));
+  async run<T>(work: (thing: Thing) => Promise<T>): Promise<T> {
+    const thing = this.#free.pop() ??
+      await new Promise<Thing>((begin) => this.#waiting.push(begin));
     try {
-      return await work();
+      return await work(thing);
     } finally {
-      // The turn goes to the next in line before anybody new can take it.
+      // It goes to the next in line before anybody new can take it.
       const next = this.#waiting.shift();
-      if (next === undefined) this.#free += 1;
-      else next();
+      if (next === undefined) this.#free.push(thing);
+      else next(thing);
     }
   }
 }

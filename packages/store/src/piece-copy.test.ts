@@ -1,0 +1,80 @@
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { createTestDatabase, type TestDatabase } from "../../../tests/database.ts";
+import { type Database, isUnavailable, newQueueId, openDatabase, PIECE_BYTES } from "./index.ts";
+import { readPiece, writePiece } from "./piece-copy.ts";
+
+let created: TestDatabase;
+let database: Database;
+
+beforeAll(async () => {
+  created = await createTestDatabase();
+  database = openDatabase(created.url, { applicationName: "piece test" });
+});
+
+afterAll(async () => {
+  await database.close();
+  await created.drop();
+});
+
+const bytesOf = (size: number, seed: number) =>
+  Uint8Array.from({ length: size }, (_, index) => (index * 31 + seed) & 255);
+const write = (id: string, ordinal: number, bytes: Uint8Array) =>
+  database.copying.run((connection) => writePiece(connection, id, ordinal, bytes));
+const read = (id: string, ordinal: number) =>
+  database.copying.run((connection) => readPiece(connection, id, ordinal));
+
+test("many pieces at once, read and written, beside other statements", async () => {
+  const ids = Array.from({ length: 30 }, () => newQueueId());
+  const sizeOf = (index: number) => index === 0 ? 0 : index % 5 === 0 ? PIECE_BYTES : index * 3001;
+  await Promise.all(ids.map((id, index) => write(id, 0, bytesOf(sizeOf(index), index))));
+  const beside = Promise.all(
+    ids.map((id) => database.sql`select count(*) from contents where message_id = ${id}`),
+  );
+  await Promise.all([...ids, ...ids].map(async (id, turn) => {
+    const index = turn % ids.length;
+    const piece = await read(id, 0);
+    expect(piece).toEqual(bytesOf(sizeOf(index), index));
+    // Its buffer is nobody else's view of a Node Buffer: a slice of it is a copy.
+    expect(piece?.constructor).toBe(Uint8Array);
+  }));
+  await beside;
+});
+
+test("a piece that is not there", async () => {
+  expect(await read(newQueueId(), 0)).toBeUndefined();
+  await expect(read("no id'; drop table contents; --", 0)).rejects.toThrow("not an id");
+});
+
+test("what Postgres does not take is refused, and what comes next is not", async () => {
+  const id = newQueueId();
+  await write(id, 0, bytesOf(5000, 1));
+  // The driver is silent about this error, which comes behind the end of the data.
+  await expect(write(id, 0, bytesOf(6000, 2))).rejects.toMatchObject({ code: "23505" });
+  await write(id, 1, bytesOf(7000, 3));
+  expect(await read(id, 0)).toEqual(bytesOf(5000, 1));
+  expect(await read(id, 1)).toEqual(bytesOf(7000, 3));
+});
+
+test("a lost connection is told, and opened again", async () => {
+  const id = newQueueId();
+  const end = () =>
+    database.sql`
+      select pg_terminate_backend(pid) from pg_stat_activity
+      where application_name = 'piece test' and pid <> pg_backend_pid() and query ilike '%contents%'`;
+  const outcomes = await Promise.allSettled([
+    ...Array.from(
+      { length: 20 },
+      (_, ordinal) => write(id, ordinal, bytesOf(PIECE_BYTES, ordinal)),
+    ),
+    end(),
+    ...Array.from({ length: 20 }, () => read(id, 0)),
+    end(),
+  ]);
+  for (const outcome of outcomes) {
+    if (outcome.status === "rejected") expect(isUnavailable(outcome.reason)).toBe(true);
+  }
+  const again = newQueueId();
+  await write(again, 0, bytesOf(100, 9));
+  await write(again, 1, bytesOf(100, 10));
+  expect(await read(again, 0)).toEqual(bytesOf(100, 9));
+});

@@ -3,12 +3,16 @@
  * decides nothing itself.
  */
 import { isIPv6, type Socket } from "node:net";
-import { type ServerAction, ServerSession, serverTimeoutSeconds } from "@postern/smtp";
+import {
+  type ServerAction,
+  ServerSession,
+  type ServerTimeout,
+  serverTimeoutSeconds,
+} from "@postern/smtp";
 import { unmapped } from "./forwarded-identity.ts";
 import type { Ingress } from "./gateway-state.ts";
 import type { ServedListener } from "./listener.ts";
 import { SessionAnswers } from "./session-answers.ts";
-import { listenerOptions, sessionOptions } from "./session-options.ts";
 import type { HandshakeFailure, Secured } from "./tls-acceptor.ts";
 
 /** A connection being served. */
@@ -67,15 +71,13 @@ function serveSession(
     helo: "",
     ...(secured === undefined ? {} : { tls: secured.facts }),
   } as const;
-  const session = new ServerSession({
-    hostname: ingress.hostname,
-    banner: "Postern",
-    ...listenerOptions(listener.kind),
-    tls: secured === undefined ? "available" : "active",
-    ...(secured === undefined ? {} : { tlsInformation: secured.information }),
-    proxy: listener.proxies?.check(address, isIPv6(address) ? "ipv6" : "ipv4") ?? false,
-    ...sessionOptions(ingress, opening),
-  });
+  const throughProxy = listener.proxies?.check(address, isIPv6(address) ? "ipv6" : "ipv4") ?? false;
+  const options = throughProxy ? listener.optionsThroughProxy : listener.options;
+  const session = new ServerSession(
+    secured === undefined
+      ? options
+      : { ...options, tls: "active", tlsInformation: secured.information },
+  );
   const answers = new SessionAnswers(ingress, session, opening, (answer) => {
     void answer.catch(fail).then(pump);
   });
@@ -84,6 +86,9 @@ function serveSession(
   /** We said all we have to say. */
   let ended = false;
   let closed = false;
+  /** What {@link regulate} did last to the socket. */
+  let reading: boolean | undefined;
+  let timeout: ServerTimeout | undefined;
   /** Large pieces of what came in that the session may still look at. */
   const received: Uint8Array[] = [];
 
@@ -120,6 +125,10 @@ function serveSession(
         return;
       case "close":
         ended = true;
+        if (action.atRequest) {
+          socket.destroySoon();
+          return;
+        }
         socket.end();
         // What the client still sends is read and dropped, so that its end is noticed.
         socket.resume();
@@ -143,6 +152,7 @@ function serveSession(
       return over();
     }
     socket = outcome.socket;
+    reading = timeout = undefined;
     answers.secured(outcome.facts);
     session.tlsStarted(outcome.information);
     listen();
@@ -151,9 +161,16 @@ function serveSession(
   /** Reads only while the session can use it and the client takes what it is told. */
   function regulate() {
     if (ended || closed || session.timeout === "tls") return;
-    if (busy || !session.wantsInput || socket.writableNeedDrain) socket.pause();
-    else socket.resume();
-    const seconds = serverTimeoutSeconds[session.timeout];
+    const reads = !busy && session.wantsInput && !socket.writableNeedDrain;
+    if (reads !== reading) {
+      reading = reads;
+      if (reads) socket.resume();
+      else socket.pause();
+    }
+    // Whatever is read or written sets the socket's clock back by itself.
+    if (session.timeout === timeout) return;
+    timeout = session.timeout;
+    const seconds = serverTimeoutSeconds[timeout];
     socket.setTimeout(Number.isFinite(seconds) ? seconds * 1000 : 0);
   }
 

@@ -6,8 +6,10 @@
 import { BlockList, createServer, isIPv6, type Server } from "node:net";
 import { type SmtpListener, StartError } from "@postern/process";
 import { type Database, processesListening } from "@postern/store";
+import type { ServerSessionOptions } from "@postern/smtp";
 import { type Connection, serveConnection } from "./connection.ts";
 import type { Ingress } from "./gateway-state.ts";
+import { listenerOptions } from "./session-options.ts";
 
 /** An open listener. */
 export interface OpenListener {
@@ -24,6 +26,9 @@ export interface ServedListener {
   readonly url: string;
   /** Whose connections begin with a PROXY protocol preamble. */
   readonly proxies?: Pick<BlockList, "check">;
+  /** What all its sessions begin with, in clear; and those that come through a proxy. */
+  readonly options: ServerSessionOptions;
+  readonly optionsThroughProxy: ServerSessionOptions;
 }
 
 /** This process in the books. */
@@ -46,7 +51,19 @@ export async function openListener(
   const connections = new Set<Connection>();
   const { kind, url } = listener;
   const proxies = listener.proxies && blockListOf(listener.proxies);
-  const served = { kind, url, ...(proxies === undefined ? {} : { proxies }) };
+  const options: ServerSessionOptions = {
+    hostname: ingress.hostname,
+    banner: "Postern",
+    ...listenerOptions(kind),
+    tls: "available",
+  };
+  const served: ServedListener = {
+    kind,
+    url,
+    ...(proxies === undefined ? {} : { proxies }),
+    options,
+    optionsThroughProxy: { ...options, proxy: true },
+  };
   const server = createServer({ allowHalfOpen: true }, (socket) => {
     const connection = serveConnection(socket, served, ingress, () => {
       connections.delete(connection);

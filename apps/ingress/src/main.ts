@@ -55,6 +55,7 @@ const CLEAN_UP_MILLISECONDS = 3_600_000;
 await runProcess("ingress", async ({ environment, log, onStop, ready }) => {
   const database = openDatabase(requireDatabaseUrl(environment), {
     applicationName: "postern ingress",
+    plansOnce: true,
   });
   onStop(() => database.close());
 

@@ -35,13 +35,50 @@ const LONGEST_HOLD_SECONDS = 7 * 24 * 3600;
 const LOCAL_PART_OCTETS = 400;
 const PATH_OCTETS = 700;
 
-/** What settings, client and user ask for. */
+/** What many sessions of an ingress share under one configuration, for a minute. */
+interface Shared {
+  readonly authenticator: Ingress["authenticator"];
+  /** Until when what is told of times is good enough, in milliseconds since 1970. */
+  readonly until: number;
+  readonly options: Map<string, Partial<ServerSessionOptions>>;
+}
+
+const SHARED_MILLISECONDS = 60_000;
+
+const shared = new WeakMap<Snapshot, Shared>();
+
+/**
+ * What settings, client and user ask for. The same object for all sessions that get the same: they
+ * are many, and the core works it out once.
+ */
 export function sessionOptions(
-  { snapshot, authenticator, now }: Pick<Ingress, "snapshot" | "authenticator" | "now">,
+  ingress: Pick<Ingress, "snapshot" | "authenticator" | "now">,
   facts: SessionFacts,
 ): Partial<ServerSessionOptions> {
-  const { smtp } = snapshot.settings;
+  const { snapshot, authenticator } = ingress;
   const session = routingSession(snapshot, facts);
+  if (facts.via !== undefined) return optionsOf(ingress, facts, session);
+  const time = ingress.now().getTime();
+  let known = shared.get(snapshot);
+  if (known === undefined || known.authenticator !== authenticator || known.until <= time) {
+    known = { authenticator, until: time + SHARED_MILLISECONDS, options: new Map() };
+    shared.set(snapshot, known);
+  }
+  const who = JSON.stringify([isForMailHosts(facts), session.client, session.user]);
+  let options = known.options.get(who);
+  if (options === undefined) {
+    options = optionsOf(ingress, facts, session);
+    known.options.set(who, options);
+  }
+  return options;
+}
+
+function optionsOf(
+  { snapshot, authenticator, now }: Pick<Ingress, "snapshot" | "authenticator" | "now">,
+  facts: SessionFacts,
+  session: RoutingSession,
+): Partial<ServerSessionOptions> {
+  const { smtp } = snapshot.settings;
   return {
     limits: {
       messageSize: messageSizeFor(snapshot, session),
@@ -69,8 +106,12 @@ export function sessionOptions(
 }
 
 /** Whether this is somebody's own mail: RFC 4865 is for submission. */
-function submits(snapshot: Snapshot, { listener }: SessionFacts, session: RoutingSession): boolean {
-  return !listener.startsWith("smtp:") || mayRelay(senderOf(snapshot, session));
+function submits(snapshot: Snapshot, facts: SessionFacts, session: RoutingSession): boolean {
+  return !isForMailHosts(facts) || mayRelay(senderOf(snapshot, session));
+}
+
+function isForMailHosts({ listener }: SessionFacts): boolean {
+  return listener.startsWith("smtp:");
 }
 
 function holding(now: Date): { readonly maximumSeconds: number; readonly latest: string } {

@@ -19,6 +19,12 @@ import { type Attempt, verdictForAll } from "./verdict.ts";
 /** Deliveries at once to one destination. */
 const AT_ONCE = 20;
 
+/**
+ * Outcomes on their way into the books while the next deliveries are made already. What the death of
+ * this process would repeat is so much more; while Postgres is away nothing goes beyond it.
+ */
+const UNRECORDED = 60;
+
 interface Task {
   readonly delivery: ClaimedDelivery;
   readonly workerId: number;
@@ -30,6 +36,8 @@ export class Lane {
   readonly #onDone: () => void;
   readonly #waiting: Task[] = [];
   readonly #transport: Transport;
+  /** Outcomes that are being recorded, the oldest first. */
+  readonly #recording: Promise<void>[] = [];
   #active = 0;
 
   /** `onDone` is called once for each delivery that is recorded, or was lost to others. */
@@ -41,7 +49,8 @@ export class Lane {
 
   /** Nothing to do and no session kept. */
   get isIdle(): boolean {
-    return this.#waiting.length + this.#active === 0 && this.#transport.isIdle;
+    return this.#waiting.length + this.#active + this.#recording.length === 0 &&
+      this.#transport.isIdle;
   }
 
   add(delivery: ClaimedDelivery, workerId: number): void {
@@ -68,36 +77,45 @@ export class Lane {
   /** Delivers one after another until none waits. */
   async #run(): Promise<void> {
     for (let task = this.#waiting.shift(); task !== undefined; task = this.#waiting.shift()) {
-      await this.#perform(task);
-      this.#onDone();
+      while (this.#recording.length >= UNRECORDED) await this.#recording[0];
+      this.#record(task, await this.#perform(task));
     }
     this.#active -= 1;
   }
 
-  async #perform({ delivery, workerId }: Task): Promise<void> {
-    const { snapshot, recorder, lease, queue, log } = this.#delivering;
+  /** Records an outcome; without one the claim was lost. */
+  #record({ delivery, workerId }: Task, outcome: DeliveryOutcome | undefined): void {
+    if (outcome === undefined) return this.#onDone();
+    const { recorder } = this.#delivering;
+    const recording = recorder.record(workerId, { ...outcome, attempts: delivery.attempts })
+      .then(() => {
+        this.#recording.splice(this.#recording.indexOf(recording), 1);
+        this.#onDone();
+      });
+    this.#recording.push(recording);
+  }
+
+  async #perform({ delivery, workerId }: Task): Promise<DeliveryOutcome | undefined> {
+    const { snapshot, lease, queue, log } = this.#delivering;
     // It may have waited for long: what others may have by now must not begin.
     if (!await lease.confirmed(workerId)) {
       log.info("a claim was lost before its delivery began", { id: delivery.messageId });
       await queue.release(workerId, [delivery]).catch(() => {});
-      return;
+      return undefined;
     }
     const relay = snapshot().relays.get(delivery.destination.relay);
     let attempt: Attempt | undefined;
-    let outcome: DeliveryOutcome;
     try {
       if (delivery.overdue !== undefined) {
-        outcome = await concludeOverdue(delivery, delivery.overdue, relay, this.#delivering);
-      } else {
-        attempt = await this.#transport.deliver(delivery, relay, () => lease.holds(workerId));
-        const concluded = await conclude(delivery, relay, attempt, this.#delivering);
-        const destination = destinationOf(attempt, relay);
-        outcome = destination === undefined ? concluded : { ...concluded, destination };
+        return await concludeOverdue(delivery, delivery.overdue, relay, this.#delivering);
       }
+      attempt = await this.#transport.deliver(delivery, relay, () => lease.holds(workerId));
+      const concluded = await conclude(delivery, relay, attempt, this.#delivering);
+      const destination = destinationOf(attempt, relay);
+      return destination === undefined ? concluded : { ...concluded, destination };
     } catch (error) {
-      outcome = await this.#unforeseen(delivery, relay, attempt, error);
+      return await this.#unforeseen(delivery, relay, attempt, error);
     }
-    await recorder.record(workerId, { ...outcome, attempts: delivery.attempts });
   }
 
   /**

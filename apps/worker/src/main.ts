@@ -43,6 +43,7 @@ import { startUpkeep } from "./upkeep.ts";
 await runProcess("worker", async ({ environment, log, onStop, ready }) => {
   const database = openDatabase(requireDatabaseUrl(environment), {
     applicationName: "postern worker",
+    plansOnce: true,
   });
   onStop(() => database.close());
 

@@ -8,6 +8,13 @@ import { type DeliveryOutcome, isPassing, isUnavailable, type Queue } from "@pos
 /** Most outcomes in one commit. */
 const BATCH = 200;
 
+/**
+ * More outcomes than these in one commit are much to record: then the next waits so many
+ * milliseconds for company, as a commit costs the same for many as for few.
+ */
+const FEW = 3;
+const GATHER = 10;
+
 /** Pause before an outcome that could not be recorded is tried again, in milliseconds. */
 const PAUSE = 500;
 
@@ -51,6 +58,9 @@ export class Recorder {
       const other = this.#waiting.findIndex((one) => one.workerId !== workerId);
       const count = Math.min(other < 0 ? this.#waiting.length : other, BATCH);
       await this.#commit(workerId, this.#waiting.splice(0, count));
+      if (count > FEW && this.#waiting.length < BATCH) {
+        await new Promise((resolve) => setTimeout(resolve, GATHER));
+      }
     }
     this.#running = false;
   }

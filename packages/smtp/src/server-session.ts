@@ -131,10 +131,15 @@ export class ServerSession {
     return this.#core.authenticated;
   }
 
-  /** Changes options from now on, for example trust after `connect`. Limits of lines stay. */
+  /**
+   * Changes options from now on, for example trust after `connect`. Limits of lines stay. Changes
+   * that many sessions share are worked out once.
+   */
   configure(changes: Partial<ServerSessionOptions>): void {
     const core = this.#core;
-    core.options = changeOptions(core.options, changes);
+    const options = changeOptions(core.options, changes);
+    if (options === core.options) return;
+    core.options = options;
     core.refreshOffer();
   }
 

@@ -24,6 +24,8 @@ export interface SendAction {
 /** Close the connection when all was written. Always the last action of a session. */
 export interface CloseAction {
   readonly type: "close";
+  /** The client said QUIT: it sends nothing more, and need not be waited for. */
+  readonly atRequest: boolean;
 }
 
 /**

@@ -125,7 +125,7 @@ export class ServerCore {
   }
 
   /** Ends the session when what waits was sent. */
-  end(): void {
+  end(atRequest = false): void {
     if (this.state === "closed") return;
     // A question that was not handed out yet need not be asked any more.
     if (this.question !== undefined && this.actions.at(-1) === this.question) this.actions.pop();
@@ -136,7 +136,7 @@ export class ServerCore {
     this.drainLeft = 0;
     this.input.clear();
     this.lines.clear();
-    this.actions.push({ type: "close" });
+    this.actions.push({ type: "close", atRequest });
   }
 
   /** Says the greeting, or why there is none, and waits for commands (RFC 5321 §3.1). */

@@ -34,7 +34,7 @@ export const handlers: Handlers = {
   },
   QUIT(core) {
     core.reply(replies.bye);
-    core.end();
+    core.end(true);
   },
   HELP(core) {
     core.reply(core.options.flavour === "lmtp" ? replies.helpLmtp : replies.help);

@@ -44,8 +44,18 @@ const noTrust: ServerTrust = {
   authParameter: false,
 };
 
-/** Fills in the defaults. */
+/** What was resolved already: sessions that are given the same options share what comes of them. */
+const resolved = new WeakMap<ServerSessionOptions, ResolvedOptions>();
+const changed = new WeakMap<ResolvedOptions, WeakMap<object, ResolvedOptions>>();
+
+/** Fills in the defaults. The options must not be changed any more. */
 export function resolveOptions(options: ServerSessionOptions): ResolvedOptions {
+  let known = resolved.get(options);
+  if (known === undefined) resolved.set(options, known = resolve(options));
+  return known;
+}
+
+function resolve(options: ServerSessionOptions): ResolvedOptions {
   const flavour = options.flavour ?? "smtp";
   return {
     hostname: options.hostname,
@@ -73,11 +83,27 @@ function over<T extends object>(defaults: T, given: Partial<T> | undefined): T {
   return given === undefined ? defaults : { ...defaults, ...given };
 }
 
-/** Lays changes over resolved options; what is in a group (trust, limits…) changes one by one. */
+/**
+ * Lays changes over resolved options; what is in a group (trust, limits…) changes one by one. Neither
+ * may be changed any more.
+ */
 export function changeOptions(
   options: ResolvedOptions,
   changes: Partial<ServerSessionOptions>,
 ): ResolvedOptions {
+  let outcomes = changed.get(options);
+  if (outcomes === undefined) changed.set(options, outcomes = new WeakMap());
+  let known = outcomes.get(changes);
+  if (known === undefined) {
+    known = change(options, changes);
+    outcomes.set(changes, known);
+    // The same laid over once more changes nothing.
+    changed.set(known, new WeakMap([[changes, known]]));
+  }
+  return known;
+}
+
+function change(options: ResolvedOptions, changes: Partial<ServerSessionOptions>): ResolvedOptions {
   const { extensions, trust, limits, localNames, ...rest } = changes;
   const given = Object.fromEntries(
     Object.entries(rest).filter(([, value]) => value !== undefined),

@@ -123,7 +123,13 @@ async function startPart(
     `--cpu-prof-name=${name}-${Date.now()}.cpuprofile`,
   ];
   const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", ...profiling, `apps/${name}/src/main.ts`],
+    args: [
+      "run",
+      "--v8-flags=--max-semi-space-size=4",
+      "-A",
+      ...profiling,
+      `apps/${name}/src/main.ts`,
+    ],
     cwd: root,
     // Supervised: it ends by itself when this process is gone and its standard input with it.
     env: { ...environment, POSTERN_SUPERVISED: "1" },

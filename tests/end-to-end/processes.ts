@@ -53,7 +53,13 @@ function spawn(
   });
   const [program, ...args] = [
     ...wrapper,
-    ...[Deno.execPath(), "run", "-A", `apps/${name}/src/main.ts`],
+    ...[
+      Deno.execPath(),
+      "run",
+      "--v8-flags=--max-semi-space-size=4",
+      "-A",
+      `apps/${name}/src/main.ts`,
+    ],
   ];
   const child = new Deno.Command(program!, {
     args,

@@ -9,6 +9,8 @@ export interface Load {
   /** Bytes of content. */
   readonly size: number;
   readonly recipients: number;
+  /** The recipients' domain; that of the default relay when absent. */
+  readonly domain?: string;
   /** Sessions at once. */
   readonly sessions: number;
   /** All messages of a session go over one connection, rather than each over its own. */
@@ -28,13 +30,13 @@ export async function loadProblem(): Promise<string | undefined> {
 /** Sends all of it; answers when it began and ended, in milliseconds of `performance.now()`. */
 export async function send(
   port: number,
-  { messages, size, recipients, sessions, kept }: Load,
+  { messages, size, recipients, domain = "destination.test", sessions, kept }: Load,
   seconds: number,
 ): Promise<{ readonly began: number; readonly ended: number }> {
   const began = performance.now();
   const said = await run(PROGRAM, [
     ...["-s", String(sessions), "-m", String(messages), "-l", String(size)],
-    ...["-f", "a@source.test", "-t", "u@destination.test"],
+    ...["-f", "a@source.test", "-t", `u@${domain}`],
     ...(recipients > 1 ? ["-r", String(recipients)] : []),
     ...(kept ? ["-d"] : []),
     `127.0.0.1:${port}`,

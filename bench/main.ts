@@ -3,7 +3,7 @@
  *   bench – Postern beside Postfix on the same machine, in the same run
  *
  * SYNOPSIS
- *   npm run bench -- [--scenarios ABCDEFH] [--runs 3] [--scale 1] [--no-postfix] [--folder /var/tmp]
+ *   npm run bench -- [--scenarios ABCDEFHI] [--runs 3] [--scale 1] [--no-postfix] [--folder /var/tmp]
  *       [--profiles FOLDER]
  *
  * WHAT IT DOES
@@ -20,6 +20,7 @@
  *     F  20,000 messages of 4 KB accepted while no worker runs, then delivered (Postern only)
  *     G  500,000 messages of 4 KB as in B, tenth by tenth (Postern only; only when asked for)
  *     H  the latency of 300 messages of 4 KB in one session
+ *     I  the same while 100,000 wait at a next hop that takes content and never answers (Postern only)
  *
  *   --scale 0.1 takes a tenth of the messages, to try it out. --profiles has each process of Postern
  *   write a CPU profile into that folder (for Chromium's developer tools).
@@ -39,7 +40,15 @@ import type { MailServer } from "./mail-server.ts";
 import { postfixProblem, startPostfix } from "./postfix.ts";
 import { type Postern, startPostern } from "./postern.ts";
 import { type Measured, rowsOf, tableOf, type Target } from "./report.ts";
-import { backlog, type Figures, idleSessions, latency, longRun, throughput } from "./scenarios.ts";
+import {
+  backlog,
+  besideBacklog,
+  type Figures,
+  idleSessions,
+  latency,
+  longRun,
+  throughput,
+} from "./scenarios.ts";
 import { Sink } from "./sink.ts";
 
 const small: Load = { messages: 10_000, size: 4096, recipients: 1, sessions: 20, kept: false };
@@ -115,6 +124,13 @@ const scenarios: Readonly<Record<string, Scenario>> = {
     load: { ...small, messages: 300, sessions: 1 },
     ...both(latency),
   },
+  I: {
+    title: "latency in ms beside 100,000",
+    targets: [],
+    load: { ...small, messages: 100_000, kept: true },
+    postern: besideBacklog,
+    once: true,
+  },
 };
 
 /** Milliseconds that what is under way may take to notice that all was ended. */
@@ -138,7 +154,7 @@ function readArguments(): Arguments | string {
       args: Deno.args,
       allowNegative: true,
       options: {
-        scenarios: { type: "string", default: "ABCDEFH" },
+        scenarios: { type: "string", default: "ABCDEFHI" },
         runs: { type: "string", default: "3" },
         scale: { type: "string", default: "1" },
         postfix: { type: "boolean", default: true },

@@ -21,6 +21,8 @@ interface Part {
 export interface Postern extends MailServer {
   readonly ingressPid: number;
   readonly databaseUrl: string;
+  /** Configures it: `PUT` of a resource. */
+  put(path: string, body: unknown): Promise<void>;
   stopWorker(): Promise<void>;
   startWorker(): Promise<void>;
 }
@@ -86,6 +88,7 @@ export async function startPostern(
       roots: () => [postmaster(folder), ...[...parts.values()].map(({ pid }) => pid)],
       ingressPid: parts.get("ingress")!.pid,
       databaseUrl: database.url,
+      put,
       stopWorker: async () => {
         await parts.get("worker")!.stop();
         parts.delete("worker");

@@ -1,10 +1,11 @@
 /** What is measured, one function each. A rate is messages a second, a latency milliseconds. */
+import { openDatabase } from "@postern/store";
 import { Client } from "./client.ts";
 import { type Load, send } from "./load.ts";
 import type { MailServer } from "./mail-server.ts";
 import type { Postern } from "./postern.ts";
 import { processorSeconds } from "./processor-time.ts";
-import type { Sink } from "./sink.ts";
+import { Sink } from "./sink.ts";
 
 /** Figures by name. */
 export type Figures = Readonly<Record<string, number>>;
@@ -91,8 +92,38 @@ export async function idleSessions(server: Postern, sessions: number): Promise<F
   }
 }
 
-/** A long run: the rate of each tenth, to see whether it falls as the database fills. */
-export async function longRun(server: MailServer, sink: Sink, load: Load): Promise<Figures> {
+/** Latency as in {@link latency}, while so many wait at a next hop that takes all and answers nothing. */
+export async function besideBacklog(server: Postern, sink: Sink, load: Load): Promise<Figures> {
+  const stalled = new Sink({ stalls: true });
+  await stalled.start();
+  try {
+    const domain = "stalled.test";
+    const hosts = [{ host: "127.0.0.1", port: stalled.port }];
+    await server.put("/v1/relays/stalled", { kind: "smtp", hosts });
+    await server.put(`/v1/domains/${domain}`, { relay: "stalled" });
+    await server.stopWorker();
+    try {
+      await send(server.port, { ...load, domain }, PATIENCE);
+    } finally {
+      await server.startWorker();
+    }
+    for (const deadline = performance.now() + 60_000; stalled.count.connections < 20;) {
+      if (performance.now() > deadline) {
+        throw new Error("the stalled next hop has too few sessions");
+      }
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    return await latency(server, sink, { messages: 300 });
+  } finally {
+    await stalled.stop();
+  }
+}
+
+/**
+ * A long run: the rate of each tenth, to see whether it falls as the database fills, and what the
+ * queue's table takes at the end, when nothing waits any more.
+ */
+export async function longRun(server: Postern, sink: Sink, load: Load): Promise<Figures> {
   sink.reset();
   const tenth = load.messages / 10;
   const marks: number[] = [];
@@ -106,9 +137,21 @@ export async function longRun(server: MailServer, sink: Sink, load: Load): Promi
     return {
       ...Object.fromEntries(rates.map((value, index) => [`tenth ${index + 1}`, value])),
       "last tenth / first": rates.at(-1)! / rates[0]!,
+      "queue at the end, MB": await queueSize(server.databaseUrl) / 1e6,
     };
   } finally {
     sink.onMessage = () => {};
+  }
+}
+
+/** Bytes that the table of what is still to be delivered takes, indexes included. */
+async function queueSize(databaseUrl: string): Promise<number> {
+  const database = openDatabase(databaseUrl, { applicationName: "bench", connections: 1 });
+  try {
+    const [row] = await database.sql`select pg_total_relation_size('deliveries') as bytes`;
+    return Number(row?.bytes);
+  } finally {
+    await database.close();
   }
 }
 

@@ -33,6 +33,12 @@ export class Sink {
   #server: Server | undefined;
   #port = 0;
   readonly #sockets = new Set<Socket>();
+  readonly #stalls: boolean;
+
+  /** One that stalls takes content and never answers its end. */
+  constructor({ stalls = false } = {}) {
+    this.#stalls = stalls;
+  }
 
   get port(): number {
     return this.#port;
@@ -106,6 +112,7 @@ export class Sink {
             rest = bytes.subarray(Math.max(0, bytes.length - END_OF_DATA.length + 1));
             break;
           }
+          if (this.#stalls) return;
           bytes = bytes.subarray(end + END_OF_DATA.length);
           inContent = false;
           this.#taken(recipients);

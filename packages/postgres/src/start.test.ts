@@ -45,7 +45,7 @@ describe("startPostgres", () => {
       `select current_setting('server_encoding') as encoding, current_setting('timezone') as zone,
        current_setting('max_wal_size') as wal, current_setting('unix_socket_directories') as socket`,
     );
-    expect(settings).toEqual({ encoding: "UTF8", zone: "UTC", wal: "2GB", socket: "" });
+    expect(settings).toEqual({ encoding: "UTF8", zone: "UTC", wal: "1GB", socket: "" });
     await ask(first.url, "create table kept as select 7 as n");
     await first.stop();
     await first.stop();

@@ -82,7 +82,7 @@ const LONG_LOG = 16 * 1024 * 1024;
 
 async function startCluster(cluster: Cluster): Promise<StartedPostgres> {
   const log = join(cluster.folder, "log");
-  let port = await freePort(rememberedPort(cluster));
+  let port = await formerPort(rememberedPort(cluster)) ?? await freePort(undefined);
   for (const deadline = Date.now() + 30_000;;) {
     const running = runningServer(cluster);
     if (running?.ready === true) return started(cluster, running.port);
@@ -166,14 +166,25 @@ function mayBePostgres(pid: number): boolean {
   }
 }
 
-/** A port of loopback that is free: the wanted one if it can be had. */
+/** After a kill -9 of the server its children hold its port until they notice, in milliseconds. */
+const PORT_PATIENCE = 2_000;
+
+/** The port of the last start, for which clients still look; undefined when others have it now. */
+async function formerPort(port: number | undefined): Promise<number | undefined> {
+  for (const deadline = Date.now() + PORT_PATIENCE; port !== undefined;) {
+    const free = await freePort(port).catch(() => undefined);
+    if (free !== undefined) return free;
+    if (Date.now() > deadline) return undefined;
+    await new Promise((wake) => setTimeout(wake, 50));
+  }
+  return undefined;
+}
+
+/** A port of loopback that is free: the wanted one, or any. Rejects when it cannot be had. */
 function freePort(wanted: number | undefined): Promise<number> {
   return new Promise((found, failed) => {
     const server = createServer();
-    server.once("error", (error) => {
-      if (wanted === undefined) failed(error);
-      else freePort(undefined).then(found, failed);
-    });
+    server.once("error", failed);
     server.listen({ host: "127.0.0.1", port: wanted ?? 0 }, () => {
       const address = server.address();
       server.close(() => found(typeof address === "object" && address ? address.port : 0));

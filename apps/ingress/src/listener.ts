@@ -5,8 +5,8 @@
  */
 import { BlockList, createServer, isIPv6, type Server } from "node:net";
 import { type SmtpListener, StartError } from "@postern/process";
-import { type Database, processesListening } from "@postern/store";
 import type { ServerSessionOptions } from "@postern/smtp";
+import { type Database, processesListening } from "@postern/store";
 import { type Connection, serveConnection } from "./connection.ts";
 import type { Ingress } from "./gateway-state.ts";
 import { listenerOptions } from "./session-options.ts";

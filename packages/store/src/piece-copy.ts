@@ -98,7 +98,11 @@ export async function readPiece(
   });
   // The driver stops reading its socket when a stream is full, and goes on when the stream asks for
   // more, which one that has ended does not do.
-  stream._read(0);
+  try {
+    stream._read(0);
+  } catch {
+    // The connection went away behind the piece, which is all here; there is nothing to go on with.
+  }
   const all = parts.length === 1 ? parts[0]! : Buffer.concat(parts);
   const end = all.length - TRAILER.length;
   // A plain array: a search in a Buffer takes a detour that costs several times as much.

@@ -1,4 +1,4 @@
-// Installs the dependencies if they are missing or older than the lock file. Every npm script runs
+// Installs the dependencies if they are missing or older than the lock file, and the patches. Every npm script runs
 // this first, so that each works on a fresh clone. Needs nothing but Node.
 import { spawn } from "node:child_process";
 import {
@@ -15,6 +15,7 @@ import { dirname, join } from "node:path";
 import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { applyPatches, patchState } from "./apply-patches.mjs";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const modules = join(root, "node_modules");
@@ -26,9 +27,10 @@ let holdsLock = false;
 if (Number(process.versions.node.split(".")[0]) < 20) {
   fail(`Postern needs Node 20 or later; this is ${process.version}.`);
 }
-if (!isInstalled() || !isDenoInstalled()) {
+if (!isInstalled() || patchState() !== "applied" || !isDenoInstalled()) {
   await takeLock();
   if (!isInstalled()) await install();
+  if (patchState() !== "applied") patch();
   if (!isDenoInstalled()) await installDeno();
   releaseLock();
 }
@@ -36,21 +38,22 @@ if (!isInstalled() || !isDenoInstalled()) {
 function isInstalled() {
   // npm writes this file last: an install that was cut short does not have it.
   const written = modifiedAt(join(modules, ".package-lock.json"));
-  return written !== undefined && written >= (modifiedAt(join(root, "package-lock.json")) ?? 0);
+  if (written === undefined || written < (modifiedAt(join(root, "package-lock.json")) ?? 0)) {
+    return false;
+  }
+  // Over other patches than those of today none can be applied.
+  return patchState() !== "others";
 }
 
 async function install() {
   console.error("Installing the dependencies; this takes a minute …");
   const problem = await run("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error"]);
   if (problem !== undefined) fail(`The dependencies could not be installed: ${problem}`);
-  await applyPatches();
 }
 
-/** Without install scripts npm leaves `patches/` unapplied; what is applied already stays as it is. */
-async function applyPatches() {
-  const program = join(modules, "patch-package", "index.js");
-  if (!existsSync(program)) return;
-  const problem = await run(process.execPath, [program, "--error-on-fail"]);
+/** Without install scripts npm leaves `patches/` unapplied. */
+function patch() {
+  const problem = applyPatches();
   if (problem !== undefined) fail(`The patches of dependencies could not be applied: ${problem}`);
 }
 

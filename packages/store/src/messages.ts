@@ -1,6 +1,7 @@
 /** Finding messages and telling their way, for whoever is asked "where is my mail?". */
 import type { Database } from "./connection.ts";
 import { searchMessages } from "./message-search.ts";
+import { readPiece } from "./pieces.ts";
 import type { Destination, RecipientState } from "./records.ts";
 
 /** A recipient as it is shown. */
@@ -170,10 +171,9 @@ export function openMessages({ sql }: Database): MessageStore {
 
   async function* pieces(id: string) {
     for (let ordinal = 0;; ordinal += 1) {
-      const [row] = await sql`
-        select bytes from contents where message_id = ${id} and ordinal = ${ordinal}`;
-      if (row === undefined) return;
-      yield row.bytes as Uint8Array;
+      const bytes = await readPiece(sql, id, ordinal);
+      if (bytes === undefined) return;
+      yield bytes;
     }
   }
 }

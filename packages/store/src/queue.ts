@@ -21,7 +21,7 @@ import { endProbes, feedbackOf, learnOf } from "./destination-state.ts";
 import { markOverdue, type WaitingTimes } from "./overdue.ts";
 import { Lookout } from "./lookout.ts";
 import { enter } from "./outcomes.ts";
-import { readPiece } from "./piece-copy.ts";
+import { readPiece } from "./pieces.ts";
 import type { ClaimedDelivery, DeliveryOutcome, Destination } from "./records.ts";
 
 /** What the configuration says of destinations; asked at each claim. */
@@ -97,7 +97,7 @@ function nothingThere(
 
 /** Opens the queue. */
 export function openQueue(
-  { sql, copying }: Database,
+  { sql, pieces }: Database,
   { limitsOf }: QueuePolicy = { limitsOf: () => undefined },
 ): Queue {
   const destinations = new DestinationIds(sql);
@@ -240,7 +240,7 @@ export function openQueue(
     async *readContent(messageId, size) {
       let length = 0;
       for (let ordinal = 0; size === undefined || length < size; ordinal += 1) {
-        const bytes = await copying.run((connection) => readPiece(connection, messageId, ordinal));
+        const bytes = await pieces.run((connection) => readPiece(connection, messageId, ordinal));
         if (bytes === undefined) break;
         length += bytes.length;
         yield bytes;

@@ -1,7 +1,7 @@
 /**
  * Sockets to Postgres that send at once. By default small packets wait for the answer to the ones
- * before (RFC 896), and the peer takes 40 ms to give it: COPY, which ends a large piece of data with
- * small packets, took that long.
+ * before (RFC 896), and the peer takes up to 40 ms to give it: a piece of content, which ends in a small
+ * packet, took that long.
  */
 import { Socket } from "node:net";
 

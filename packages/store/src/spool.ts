@@ -14,8 +14,7 @@ import { DestinationIds } from "./destination-ids.ts";
 import { messageRows } from "./message-rows.ts";
 import { firstIdAt, throughNewPartition } from "./partitions.ts";
 import { BufferPool, PieceBuffer } from "./piece-buffer.ts";
-import { writePiece } from "./piece-copy.ts";
-import { PIECE_BYTES } from "./pieces.ts";
+import { PIECE_BYTES, writePiece } from "./pieces.ts";
 import type { AcceptedMessage } from "./records.ts";
 
 /** A batch takes no further message once it has so many bytes of content or so many recipients. */
@@ -62,7 +61,7 @@ interface Waiting {
 }
 
 /** Opens the spool. */
-export function openSpool({ sql, copying }: Database): Spool {
+export function openSpool({ sql, pieces: forPieces }: Database): Spool {
   const destinations = new DestinationIds(sql);
   const announcer = new Announcer(sql);
   const buffers = new BufferPool();
@@ -150,7 +149,7 @@ export function openSpool({ sql, copying }: Database): Spool {
       let writing: Promise<void> | undefined;
 
       function writeHeld(): Promise<void> {
-        return writing = copying.run(async (connection) => {
+        return writing = forPieces.run(async (connection) => {
           if (discarded) return;
           const piece = join(held.parts(), held.size);
           await throughNewPartition(() => writePiece(connection, id, pieces, piece));

@@ -3,7 +3,7 @@
  *   bench – Postern beside Postfix on the same machine, in the same run
  *
  * SYNOPSIS
- *   npm run bench -- [--scenarios ABCDEFHI] [--runs 3] [--scale 1] [--no-postfix] [--folder /var/tmp]
+ *   npm run bench -- [--scenarios ABCDEFHIJ] [--runs 3] [--scale 1] [--no-postfix] [--folder /var/tmp]
  *       [--profiles FOLDER]
  *
  * WHAT IT DOES
@@ -21,13 +21,14 @@
  *     G  500,000 messages of 4 KB as in B, tenth by tenth (Postern only; only when asked for)
  *     H  the latency of 300 messages of 4 KB in one session
  *     I  the same while 100,000 wait at a next hop that takes content and never answers (Postern only)
+ *     J  the memory that 20 messages of 50 MB at once take of ingress and worker (Postern only)
  *
  *   --scale 0.1 takes a tenth of the messages, to try it out. --profiles has each process of Postern
  *   write a CPU profile into that folder (for Chromium's developer tools).
  *
  * WHAT IT NEEDS
  *   Linux; Debian's postfix package for smtp-source and for Postfix itself, which only root can start
- *   (--no-postfix measures Postern alone); 1 GB under the folder, 15 GB for G. About five minutes; G
+ *   (--no-postfix measures Postern alone); 4 GB under the folder, 15 GB for G. About five minutes; G
  *   takes ten more. Nothing else that is busy: ratios bear a busy machine, other figures do not.
  *
  * DIAGNOSTICS
@@ -45,6 +46,7 @@ import {
   besideBacklog,
   type Figures,
   idleSessions,
+  largeMessages,
   latency,
   longRun,
   throughput,
@@ -131,6 +133,16 @@ const scenarios: Readonly<Record<string, Scenario>> = {
     postern: besideBacklog,
     once: true,
   },
+  J: {
+    title: "20 of 50 MB at once",
+    targets: [
+      { figure: "ingress, MB", of: "itself", most: 100 },
+      { figure: "worker, MB", of: "itself", most: 100 },
+    ],
+    load: { ...small, messages: 20, size: 50_000_000 },
+    postern: largeMessages,
+    once: true,
+  },
 };
 
 /** Milliseconds that what is under way may take to notice that all was ended. */
@@ -154,7 +166,7 @@ function readArguments(): Arguments | string {
       args: Deno.args,
       allowNegative: true,
       options: {
-        scenarios: { type: "string", default: "ABCDEFHI" },
+        scenarios: { type: "string", default: "ABCDEFHIJ" },
         runs: { type: "string", default: "3" },
         scale: { type: "string", default: "1" },
         postfix: { type: "boolean", default: true },

@@ -20,11 +20,14 @@ interface Part {
 /** Postern with what only the benchmark of Postern itself needs. */
 export interface Postern extends MailServer {
   readonly ingressPid: number;
+  readonly workerPid: number;
   readonly databaseUrl: string;
   /** Configures it: `PUT` of a resource. */
   put(path: string, body: unknown): Promise<void>;
   stopWorker(): Promise<void>;
   startWorker(): Promise<void>;
+  /** Ends ingress and worker, and starts them anew. */
+  restart(): Promise<void>;
 }
 
 /**
@@ -82,18 +85,29 @@ export async function startPostern(
     });
     await start("ingress");
     await start("worker");
+    const end = async (name: string) => {
+      await parts.get(name)!.stop();
+      parts.delete(name);
+    };
     return {
       name: "Postern",
       port: smtp,
       roots: () => [postmaster(folder), ...[...parts.values()].map(({ pid }) => pid)],
-      ingressPid: parts.get("ingress")!.pid,
+      get ingressPid() {
+        return parts.get("ingress")!.pid;
+      },
+      get workerPid() {
+        return parts.get("worker")!.pid;
+      },
       databaseUrl: database.url,
       put,
-      stopWorker: async () => {
-        await parts.get("worker")!.stop();
-        parts.delete("worker");
-      },
+      stopWorker: () => end("worker"),
       startWorker: () => start("worker"),
+      restart: async () => {
+        await Promise.all([end("ingress"), end("worker")]);
+        await start("ingress");
+        await start("worker");
+      },
       stop,
     };
   } catch (error) {

@@ -92,6 +92,29 @@ export async function idleSessions(server: Postern, sessions: number): Promise<F
   }
 }
 
+/**
+ * Memory that large messages, all at once, take of ingress and worker: the most that each had resident
+ * beyond what it had when it was ready.
+ */
+export async function largeMessages(server: Postern, sink: Sink, load: Load): Promise<Figures> {
+  await server.restart();
+  const pids = { ingress: server.ingressPid, worker: server.workerPid };
+  const before = { ingress: 0, worker: 0 };
+  for (const [name, pid] of Object.entries(pids)) {
+    before[name as keyof typeof pids] = await residentKilobytes(pid);
+  }
+  sink.reset();
+  await send(server.port, load, PATIENCE);
+  await sink.until(load.messages, PATIENCE);
+  const figures: Record<string, number> = {};
+  for (const [name, pid] of Object.entries(pids)) {
+    const peak = await residentKilobytes(pid, "VmHWM");
+    figures[`${name}, MB`] = (peak - before[name as keyof typeof pids]) / 1000;
+    figures[`${name} in all, MB`] = peak / 1000;
+  }
+  return figures;
+}
+
 /** Latency as in {@link latency}, while so many wait at a next hop that takes all and answers nothing. */
 export async function besideBacklog(server: Postern, sink: Sink, load: Load): Promise<Figures> {
   const stalled = new Sink({ stalls: true });
@@ -179,7 +202,8 @@ async function within(promise: Promise<void>, milliseconds: number): Promise<voi
   }
 }
 
-async function residentKilobytes(pid: number): Promise<number> {
+/** What a process has resident, or the most that it ever had. */
+async function residentKilobytes(pid: number, of: "VmRSS" | "VmHWM" = "VmRSS"): Promise<number> {
   const status = await Deno.readTextFile(`/proc/${pid}/status`);
-  return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]);
+  return Number(new RegExp(`^${of}:\\s+(\\d+) kB$`, "m").exec(status)?.[1]);
 }

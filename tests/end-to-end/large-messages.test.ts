@@ -14,7 +14,7 @@ const MEGABYTE = 1024 * 1024;
  * as it goes to Postgres and back several times that; what streams takes what is under way, and
  * what the garbage collector has not come to.
  */
-const GROWTH = 250 * MEGABYTE;
+const GROWTH = 120 * MEGABYTE;
 
 const gateway = new Gateway();
 const nextHop = new NextHop();

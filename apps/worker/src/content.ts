@@ -23,6 +23,8 @@ export interface Content {
   readonly size: number;
   /** All of it, where it is small enough to be at hand. */
   readonly whole: Uint8Array | undefined;
+  /** Whether each piece is read for who opens it, who may free its memory. */
+  readonly passing: boolean;
   open(): Pieces;
 }
 
@@ -33,7 +35,12 @@ export async function editedContent(
   queue: Pick<Queue, "readContent">,
 ): Promise<Content> {
   const original: Content = content === undefined
-    ? { size, whole: undefined, open: () => queue.readContent(messageId, size) }
+    ? {
+      size,
+      whole: undefined,
+      passing: true,
+      open: () => queue.readContent(messageId, size),
+    }
     : inMemory(content);
   if (edits.length === 0) return original;
   const reader = await headerOf(original);
@@ -45,6 +52,7 @@ export async function editedContent(
   return {
     size: size - skipped + header.length,
     whole: undefined,
+    passing: true,
     open: () => replaced(original, header, skipped),
   };
 }
@@ -84,7 +92,7 @@ async function* replaced(
   front: Uint8Array,
   skipped: number,
 ): AsyncIterable<Uint8Array> {
-  yield front;
+  yield front.slice();
   let left = skipped;
   for await (const piece of content.open()) {
     const skip = Math.min(left, piece.length);
@@ -120,7 +128,9 @@ export async function inSevenBit(
   take(converter.end());
   if (converter.failure !== undefined) return { failure: converter.failure };
   if (whole !== undefined) return { content: inMemory(join(kept)) };
-  return { content: { size, whole: undefined, open: () => convertedStream(content) } };
+  return {
+    content: { size, whole: undefined, passing: false, open: () => convertedStream(content) },
+  };
 }
 
 async function* convertedStream(content: Content): AsyncIterable<Uint8Array> {
@@ -130,7 +140,7 @@ async function* convertedStream(content: Content): AsyncIterable<Uint8Array> {
 }
 
 function inMemory(whole: Uint8Array): Content {
-  return { size: whole.length, whole, open: () => [whole] };
+  return { size: whole.length, whole, passing: false, open: () => [whole] };
 }
 
 function join(pieces: readonly Uint8Array[]): Uint8Array {

@@ -31,7 +31,11 @@ const WRITE_BYTES = 64 * 1024;
 const NOTHING = new Uint8Array(0);
 
 /** Content, opened once for each transaction. */
-export type OpenContent = () => AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
+export interface OutgoingContent {
+  open(): AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
+  /** Whether each piece is ours alone: its memory is freed when it was sent. */
+  readonly passing: boolean;
+}
 
 /** Where a session goes to and how. */
 export interface SessionPlace {
@@ -53,7 +57,7 @@ export interface NextHopSession {
    * Delivers one message; the content is asked for only when the next hop wants it. Rejects when the
    * content is at fault; then the session is of no use any more.
    */
-  deliver(transaction: Transaction, content: OpenContent): Promise<TransactionOutcome>;
+  deliver(transaction: Transaction, content: OutgoingContent): Promise<TransactionOutcome>;
   /** Says QUIT and closes. */
   quit(): void;
   /** Closes at once. */
@@ -147,9 +151,11 @@ function converse(
     let settle: ((outcome: TransactionOutcome) => void) | undefined;
     let fail: ((error: unknown) => void) | undefined;
     let source: AsyncIterator<Uint8Array> | Iterator<Uint8Array> | undefined;
-    let content: OpenContent | undefined;
+    let content: OutgoingContent | undefined;
     /** What was read of the content and not handed in yet. */
     let left: Uint8Array = NOTHING;
+    /** Pieces of passing content that are handed in and not freed yet. */
+    let spent: Uint8Array[] = [];
     let isOpen = false;
     let handingIn = false;
     let transactions = 0;
@@ -181,6 +187,7 @@ function converse(
           content = newContent;
           source = undefined;
           left = NOTHING;
+          spent = [];
           session.deliver(transaction);
           pump();
         }),
@@ -275,10 +282,11 @@ function converse(
       if (handingIn) return;
       handingIn = true;
       try {
-        source ??= iterate(content!());
+        source ??= iterate(content!.open());
         for (;;) {
           if (socket.writableNeedDrain) await drained(socket);
           if (left.length === 0) {
+            freeSpent();
             const piece = await source.next();
             if (piece.done) {
               session.endOfContent();
@@ -286,6 +294,7 @@ function converse(
               return pump();
             }
             left = piece.value;
+            if (content!.passing) spent.push(left);
           }
           const more = session.content(left.subarray(0, WRITE_BYTES));
           left = left.subarray(WRITE_BYTES);
@@ -302,6 +311,16 @@ function converse(
       } finally {
         handingIn = false;
       }
+    }
+
+    /**
+     * Frees the pieces that were sent: the collector would see only small objects, and let tens of
+     * megabytes of them come together before it looks.
+     */
+    function freeSpent() {
+      if (socket.writableLength > 0 || session.holdsContent) return;
+      for (const { buffer } of spent) if (buffer instanceof ArrayBuffer) buffer.transfer(0);
+      spent = [];
     }
 
     const received = (bytes: Uint8Array) => {

@@ -49,7 +49,10 @@ export async function offer(
       })),
     },
     ...fitted.about,
-  }, () => whileHeld(fitted.content.open(), isHeld));
+  }, {
+    open: () => whileHeld(fitted.content.open(), isHeld),
+    passing: fitted.content.passing,
+  });
   return outcome.recipients.map((one, index) =>
     verdictOf(one, recipients[index]!.ordinal, isFinal ? "delivered" : "relayed", parameters)
   );

@@ -112,6 +112,11 @@ export class ClientSession {
     return this.#delivery!.content(chunk);
   }
 
+  /** Whether content that was handed in is kept for later: `next()` has not given all of it out. */
+  get holdsContent(): boolean {
+    return this.#delivery?.holdsContent ?? false;
+  }
+
   /** All content was handed in. Ignored when no content is wanted (any more). */
   endOfContent(): void {
     if (this.#conversation.resting === "content") this.#delivery!.endOfContent();

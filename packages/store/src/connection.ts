@@ -52,13 +52,16 @@ const bytea = {
   ),
 };
 
+/** What stands before the value in an answer of one row with one column. */
+const BEFORE_VALUE = 1 + 4 + 2 + 4;
+
 /**
- * A plain array, as a search in a Buffer takes a detour that costs several times as much. What lies in
- * memory with much else is copied, so that it does not keep all of that.
+ * A plain array, as a search in a Buffer takes a detour that costs several times as much, and one that
+ * has its memory to itself: it keeps nothing else, and who has it may free it.
  */
 function plain({ buffer, byteOffset, length }: Uint8Array): Uint8Array {
   const bytes = new Uint8Array(buffer, byteOffset, length);
-  return 2 * length > buffer.byteLength ? bytes : bytes.slice();
+  return buffer.byteLength === BEFORE_VALUE + length ? bytes : bytes.slice();
 }
 
 /** Opens the store at a `postgres://` address. Connects when first needed, again when it was cut. */

@@ -51,7 +51,8 @@ export function testDelivering(
     hostname: "gateway.test",
     queue: {
       async *readContent(id: string) {
-        yield* stored.get(id) ?? [];
+        // As the store does: each reader gets pieces of its own.
+        for (const piece of stored.get(id) ?? []) yield piece.slice();
       },
     } as never,
     recorder: undefined as never,

@@ -26,6 +26,11 @@ export class ChunkWriter {
     this.#depth = depth;
   }
 
+  /** Whether content waits here for its chunk. */
+  get holding(): boolean {
+    return this.#size > 0;
+  }
+
   /** Takes content; returns whether more is wanted now. */
   write(piece: Uint8Array): boolean {
     if (piece.length > 0) {

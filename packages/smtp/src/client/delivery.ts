@@ -145,6 +145,11 @@ export class Delivery {
     return true;
   }
 
+  /** Whether content that was taken has not been given out to be sent. */
+  get holdsContent(): boolean {
+    return this.#chunks?.holding ?? false;
+  }
+
   endOfContent(): void {
     this.#conversation.resting = "ready";
     if (this.#chunks !== undefined) return this.#chunks.end(() => this.#expectVerdict());

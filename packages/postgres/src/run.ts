@@ -8,6 +8,17 @@ export interface Ended {
 }
 
 /**
+ * For the C library (mallopt(3)): a backend keeps up to 8 MiB of what it freed. By default it gives
+ * everything above 128 KiB back to the system, and a piece of content is then fresh memory each time,
+ * which cost a fifth of the processor time of large messages.
+ */
+const MEMORY = {
+  MALLOC_TRIM_THRESHOLD_: "8388608",
+  MALLOC_MMAP_THRESHOLD_: "8388608",
+  MALLOC_TOP_PAD_: "524288",
+};
+
+/**
  * Runs a program to its end. Its working directory is one that every user can enter, and of our
  * environment, which may hold secrets, it gets nothing. `leavesServer`: what it starts stays and
  * would keep a pipe open, so its output is not read.
@@ -27,7 +38,7 @@ export async function run(
     cwd: "/",
     ...(owner ?? {}),
     clearEnv: true,
-    env: { PATH: "/usr/local/bin:/usr/bin:/bin", LC_ALL: "C", TZ: "UTC" },
+    env: { PATH: "/usr/local/bin:/usr/bin:/bin", LC_ALL: "C", TZ: "UTC", ...MEMORY },
     stdin: input === undefined ? "null" : "piped",
     stdout: out,
     stderr: out,

@@ -144,14 +144,17 @@ export async function besideBacklog(server: Postern, sink: Sink, load: Load): Pr
 
 /**
  * A long run: the rate of each tenth, to see whether it falls as the database fills, and what the
- * queue's table takes at the end, when nothing waits any more.
+ * queue's table takes half way and at the end, when nothing waits any more.
  */
 export async function longRun(server: Postern, sink: Sink, load: Load): Promise<Figures> {
   sink.reset();
   const tenth = load.messages / 10;
   const marks: number[] = [];
+  let half = Promise.resolve(NaN);
   sink.onMessage = () => {
-    if (sink.count.messages % tenth === 0) marks.push(performance.now());
+    const { messages } = sink.count;
+    if (messages % tenth === 0) marks.push(performance.now());
+    if (messages === load.messages / 2) half = queueSize(server.databaseUrl);
   };
   try {
     const { began } = await send(server.port, load, 3600);
@@ -160,6 +163,7 @@ export async function longRun(server: Postern, sink: Sink, load: Load): Promise<
     return {
       ...Object.fromEntries(rates.map((value, index) => [`tenth ${index + 1}`, value])),
       "last tenth / first": rates.at(-1)! / rates[0]!,
+      "queue half way, MB": await half / 1e6,
       "queue at the end, MB": await queueSize(server.databaseUrl) / 1e6,
     };
   } finally {

@@ -102,6 +102,10 @@ export function writeSettings({ folder, durable }: Cluster, port: number): void 
     "log_checkpoints = off",
     "max_connections = 100",
     "shared_buffers = 128MB",
+    // A megabyte of content fills the default of 4 MB while others still wait for the disk.
+    "wal_buffers = 16MB",
+    // The queue's rows come and go: its table holds what dies between two looks.
+    "autovacuum_naptime = 15s",
     "synchronous_commit = on",
     "max_wal_size = 1GB",
     "min_wal_size = 512MB",

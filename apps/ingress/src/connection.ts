@@ -126,7 +126,10 @@ function serveSession(
       case "close":
         ended = true;
         if (action.atRequest) {
-          socket.destroySoon();
+          // Whoever asks to go often does not wait for the answer: to close in steps is then to meet a
+          // connection that was reset. TLS says goodbye first.
+          if (socket.writableLength > 0 || "encrypted" in socket) socket.destroySoon();
+          else socket.destroy();
           return;
         }
         socket.end();

@@ -43,6 +43,8 @@ const SAME_SIGNAL = 1000;
 const START_GRACE = 5000;
 /** How long an orphan may drain, in milliseconds: nobody is left to kill it. */
 const ORPHAN_DRAIN = 30_000;
+/** The least time between two writes of the log, in milliseconds. */
+const LOG_PAUSE = 10;
 
 const encoder = new TextEncoder();
 
@@ -79,21 +81,27 @@ async function watchStandardInput(ended: () => void): Promise<void> {
 }
 
 /**
- * Gathers the lines that come in one turn of the event loop into one write: under load, a commit of
- * many messages logs them all at once. What is gathered is written before the process exits, too.
+ * Gathers lines into one write: a line after a pause is written at once, what follows it soon after
+ * waits for its company. What is gathered is written before the process exits, too.
  */
 function gathered(write: (text: string) => void): (line: string) => void {
   let text = "";
+  let writtenAt = -Infinity;
   const flush = () => {
     if (text === "") return;
     const whole = text;
     text = "";
+    writtenAt = performance.now();
     write(whole);
   };
   // Deno.exit() fires this event, and not node's "exit".
   (globalThis as unknown as EventTarget).addEventListener("unload", flush);
   return (line) => {
-    if (text === "") queueMicrotask(flush);
+    if (text === "") {
+      const wait = writtenAt + LOG_PAUSE - performance.now();
+      if (wait <= 0) queueMicrotask(flush);
+      else setTimeout(flush, wait);
+    }
     text += line;
   };
 }

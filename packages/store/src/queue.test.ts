@@ -343,6 +343,36 @@ describe("limits that all workers share", () => {
     await other.record(...next.map((delivery) => outcomeOf(delivery, reached)));
   });
 
+  test("what has a permit to wait for is not overtaken by what is less urgent", async () => {
+    const nextHop = "urgent.test";
+    const limitsOf = () => ({ concurrency: { minimum: 1, maximum: 1 } });
+    const [one, other] = await Promise.all([worker({ limitsOf }), worker({ limitsOf })]);
+    await accept(database, [to(`first@${nextHop}`)]);
+    const held = await other.claim(nextHop);
+    const urgencies = { low: -4, middle: 0, high: 4 };
+    for (const [name, priority] of Object.entries(urgencies)) {
+      await accept(database, [to(`${name}@${nextHop}`)], { parameters: { priority } });
+    }
+    // A worker that hears of news looks through the queue no more than now and then.
+    const hearing = await one.queue.onWork(() => {});
+    try {
+      expect(await one.claim(nextHop)).toEqual([]);
+      await other.record(...held.map((delivery) => outcomeOf(delivery, reached)));
+      const order: string[] = [];
+      await eventually("all were claimed", async () => {
+        const claimed = await one.claim(nextHop);
+        order.push(...claimed.flatMap(({ recipients }) => recipients.map((to) => to.forwardPath)));
+        if (claimed.length > 0) {
+          await other.queue.record(one.id, claimed.map((each) => outcomeOf(each, reached)));
+        }
+        return order.length === 3;
+      }, 10);
+      expect(order.map((path) => path.split("@")[0])).toEqual(["high", "middle", "low"]);
+    } finally {
+      await hearing.stop();
+    }
+  });
+
   test("a rate: two workers together send no more than it allows", async () => {
     await acceptMany(database, many(40, "metered.test"));
     const limitsOf = () => ({ rate: { perSecond: 20 } });

@@ -18,6 +18,7 @@ import { claimLimited } from "./claim-limited.ts";
 import type { Database } from "./connection.ts";
 import { DestinationIds } from "./destination-ids.ts";
 import { endProbes, feedbackOf, learnOf } from "./destination-state.ts";
+import type { LineKey } from "./due-lines.ts";
 import { markOverdue, type WaitingTimes } from "./overdue.ts";
 import { Lookout } from "./lookout.ts";
 import { enter } from "./outcomes.ts";
@@ -181,25 +182,26 @@ export function openQueue(
     const share = Math.max(4, Math.ceil(2 * limit / Math.max(1, taken.length)));
     const free: Asked[] = [];
     const limited: Asked[] = [];
+    const lower: LineKey[] = [];
     for (const { destination, priorities } of taken) {
       const count = Math.min(room(destination), share);
       const limits = limitsOf(destinations.of(destination));
       const isLimited = limits?.rate !== undefined || limits?.concurrency !== undefined;
       priorities.forEach((priority, index) => {
         // What is limited is asked line by line: its permits are for the first that has any.
-        if (isLimited && index > 0) lines.hear({ destination, priority }, now());
+        if (isLimited && index > 0) lower.push({ destination, priority });
         else (isLimited ? limited : free).push({ destination, priority, count });
       });
     }
-    return { free, limited };
+    return { free, limited, lower };
   }
 
   return {
     claim({ workerId, limit, room = () => limit }) {
       return claiming(workerId, async () => {
         await lookout.refresh();
-        const { free, limited } = await choose(limit, room);
-        const asked = [...free, ...limited];
+        const { free, limited, lower } = await choose(limit, room);
+        const asked = [...free, ...limited, ...lower];
         try {
           const marked: Marked[] = [];
           const probing = new Set<number>();
@@ -220,7 +222,10 @@ export function openQueue(
             const some = await claimLimited(sql, workerId, limited, left, policy);
             note(some);
             lookout.settle(some.asked, { ...some, full: false });
+            // A lower line must not be asked before a higher one that waits for a permit.
+            const waits = new Map(some.waits.map(({ line, wait }) => [line.destination, wait]));
             for (const { line, wait } of some.waits) lines.hear(line, now() + wait);
+            for (const line of lower) lines.hear(line, now() + (waits.get(line.destination) ?? 0));
           }
           return await take(workerId, marked, probing);
         } catch (error) {

@@ -39,8 +39,8 @@ describe.skipIf(!existsSync(UNBOUND))("with unbound", () => {
   let unbound: ReturnType<typeof spawn>;
   let resolver: Resolver;
 
-  beforeAll(async () => {
-    const port = await freePort();
+  /** Starts it on a port that was free a moment ago; rejects with what it said when it ends. */
+  async function start(port: number): Promise<void> {
     const config = join(directory, "unbound.conf");
     writeFileSync(
       config,
@@ -73,6 +73,20 @@ remote-control:
       });
       unbound.on("exit", () => fail(new Error(said)));
     });
+  }
+
+  beforeAll(async () => {
+    let port = 0;
+    for (let attempt = 1;; attempt += 1) {
+      port = await freePort();
+      try {
+        await start(port);
+        break;
+      } catch (error) {
+        // Somebody else may have taken the port meanwhile, for UDP or for TCP.
+        if (attempt === 5 || !String(error).includes("in use")) throw error;
+      }
+    }
     resolver = createResolver({
       servers: [{ address: "127.0.0.1", port }],
       timeoutMs: 5000,
@@ -82,7 +96,10 @@ remote-control:
   }, 20_000);
 
   afterAll(async () => {
-    const ended = new Promise((done) => unbound.on("exit", done));
+    const ended = new Promise<void>((done) => {
+      if (unbound.exitCode !== null) done();
+      else unbound.on("exit", () => done());
+    });
     unbound.kill("SIGTERM");
     await ended;
     rmSync(directory, { recursive: true });

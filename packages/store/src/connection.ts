@@ -1,8 +1,7 @@
 /**
  * The connections to Postgres. There are clients side by side: a plain one for the statements
  * written by hand (queue, spool), one that belongs to Drizzle, which changes the parsers of the
- * client it is given, and some of one connection each for pieces of
- * large content.
+ * client it is given, and some of one connection each for pieces of large content.
  */
 import { drizzle, type PostgresJsDatabase } from "drizzle-orm/postgres-js";
 import postgres, { type Sql } from "postgres";

@@ -98,21 +98,23 @@ export async function idleSessions(server: Postern, sessions: number): Promise<F
  */
 export async function largeMessages(server: Postern, sink: Sink, load: Load): Promise<Figures> {
   await server.restart();
-  const pids = { ingress: server.ingressPid, worker: server.workerPid };
-  const before = { ingress: 0, worker: 0 };
-  for (const [name, pid] of Object.entries(pids)) {
-    before[name as keyof typeof pids] = await residentKilobytes(pid);
-  }
+  const before = {
+    ingress: await residentKilobytes(server.ingressPid),
+    worker: await residentKilobytes(server.workerPid),
+  };
   sink.reset();
   await send(server.port, load, PATIENCE);
   await sink.until(load.messages, PATIENCE);
-  const figures: Record<string, number> = {};
-  for (const [name, pid] of Object.entries(pids)) {
-    const peak = await residentKilobytes(pid, "VmHWM");
-    figures[`${name}, MB`] = (peak - before[name as keyof typeof pids]) / 1000;
-    figures[`${name} in all, MB`] = peak / 1000;
-  }
-  return figures;
+  const peak = {
+    ingress: await residentKilobytes(server.ingressPid, "VmHWM"),
+    worker: await residentKilobytes(server.workerPid, "VmHWM"),
+  };
+  return {
+    "ingress, MB": (peak.ingress - before.ingress) / 1000,
+    "ingress in all, MB": peak.ingress / 1000,
+    "worker, MB": (peak.worker - before.worker) / 1000,
+    "worker in all, MB": peak.worker / 1000,
+  };
 }
 
 /** Latency as in {@link latency}, while so many wait at a next hop that takes all and answers nothing. */

@@ -1,5 +1,6 @@
-// Installs the dependencies if they are missing or older than the lock file, and the patches. Every npm script runs
-// this first, so that each works on a fresh clone. Needs nothing but Node.
+// Installs the dependencies if they are missing or older than the lock file, and applies the patches
+// to them. Every npm script runs this first, so that each works on a fresh clone. Needs nothing but
+// Node.
 import { spawn } from "node:child_process";
 import {
   existsSync,
@@ -29,7 +30,8 @@ if (Number(process.versions.node.split(".")[0]) < 20) {
 }
 if (!isInstalled() || patchState() !== "applied" || !isDenoInstalled()) {
   await takeLock();
-  if (!isInstalled()) await install();
+  // Over other patches than those of today none can be applied.
+  if (!isInstalled() || patchState() === "others") await install();
   if (patchState() !== "applied") patch();
   if (!isDenoInstalled()) await installDeno();
   releaseLock();
@@ -38,11 +40,7 @@ if (!isInstalled() || patchState() !== "applied" || !isDenoInstalled()) {
 function isInstalled() {
   // npm writes this file last: an install that was cut short does not have it.
   const written = modifiedAt(join(modules, ".package-lock.json"));
-  if (written === undefined || written < (modifiedAt(join(root, "package-lock.json")) ?? 0)) {
-    return false;
-  }
-  // Over other patches than those of today none can be applied.
-  return patchState() !== "others";
+  return written !== undefined && written >= (modifiedAt(join(root, "package-lock.json")) ?? 0);
 }
 
 async function install() {

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { createTestDatabase, type TestDatabase } from "../../../tests/database.ts";
+import { eventually } from "../../../tests/end-to-end/eventually.ts";
 import { type Database, isUnavailable, newQueueId, openDatabase, PIECE_BYTES } from "./index.ts";
 import { readPiece, writePiece } from "./pieces.ts";
 
@@ -76,4 +77,23 @@ test("a lost connection is told, and opened again", async () => {
   await write(again, 0, bytesOf(100, 9));
   await write(again, 1, bytesOf(100, 10));
   expect(await read(again, 0)).toEqual(bytesOf(100, 9));
+});
+
+test("what Postgres said to a statement that it cut off is not said to the next one", async () => {
+  const application = `cut off ${newQueueId()}`;
+  const { sql, close } = openDatabase(created.url, {
+    applicationName: application,
+    connections: 1,
+  });
+  try {
+    const cutOff = expect(sql`select pg_sleep(60)`).rejects.toSatisfy(isUnavailable);
+    await eventually("the statement is ended", async () =>
+      (await database.sql`
+        select pg_terminate_backend(pid) from pg_stat_activity
+        where application_name = ${application} and query ilike '%pg_sleep%'`).length > 0);
+    await cutOff;
+    expect(await sql`select 1 as one`).toEqual([{ one: 1 }]);
+  } finally {
+    await close();
+  }
 });

@@ -9,10 +9,11 @@ import { type DeliveryOutcome, isPassing, isUnavailable, type Queue } from "@pos
 const BATCH = 200;
 
 /**
- * More outcomes than these in one commit are much to record: then the next waits so many
- * milliseconds for company, as a commit costs the same for many as for few.
+ * More outcomes than these in one commit are much to record: then the next waits for company, as a
+ * commit costs the same for many as for few: until there are enough, and so many milliseconds at most.
  */
 const FEW = 3;
+const ENOUGH = 30;
 const GATHER = 10;
 
 /** Pause before an outcome that could not be recorded is tried again, in milliseconds. */
@@ -36,6 +37,8 @@ export class Recorder {
   readonly #log: Log;
   #waiting: Waiting[] = [];
   #running = false;
+  /** Ends the wait for company. */
+  #enough: (() => void) | undefined;
 
   constructor(queue: Queue, log: Log) {
     this.#queue = queue;
@@ -48,7 +51,7 @@ export class Recorder {
       if (!this.#running) {
         this.#running = true;
         queueMicrotask(() => void this.#drain());
-      }
+      } else if (this.#waiting.length >= ENOUGH) this.#enough?.();
     });
   }
 
@@ -58,11 +61,21 @@ export class Recorder {
       const other = this.#waiting.findIndex((one) => one.workerId !== workerId);
       const count = Math.min(other < 0 ? this.#waiting.length : other, BATCH);
       await this.#commit(workerId, this.#waiting.splice(0, count));
-      if (count > FEW && this.#waiting.length < BATCH) {
-        await new Promise((resolve) => setTimeout(resolve, GATHER));
-      }
+      if (count > FEW && this.#waiting.length < ENOUGH) await this.#gather();
     }
     this.#running = false;
+  }
+
+  /** Waits for company. */
+  async #gather(): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, GATHER);
+      this.#enough = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+    this.#enough = undefined;
   }
 
   /** Commits them together; where one of them is at fault, by halves until it is alone. */

@@ -18,11 +18,16 @@ export function gatewayChildren(environment: Environment): ChildSpec[] {
   return [
     child("ingress", [PACKAGES, ...NAME_RESOLUTION, ...certificates]),
     child("admin", [PACKAGES, `${root}apps/admin`]),
-    child("worker", [PACKAGES, ...NAME_RESOLUTION, ...certificates]),
+    // It looks at how busy the processors are.
+    child("worker", [PACKAGES, ...NAME_RESOLUTION, ...certificates], ["hostname", "cpus"]),
   ];
 }
 
-function child(name: string, readable: readonly string[]): ChildSpec {
+function child(
+  name: string,
+  readable: readonly string[],
+  system: readonly string[] = ["hostname"],
+): ChildSpec {
   // Deno splits the list at commas; a comma in a path is written twice.
   const read = readable.map((path) => path.replaceAll(",", ",,")).join(",");
   return {
@@ -35,7 +40,7 @@ function child(name: string, readable: readonly string[]): ChildSpec {
       "--no-prompt",
       "--allow-net",
       "--allow-env",
-      "--allow-sys=hostname",
+      `--allow-sys=${system.join(",")}`,
       `--allow-read=${read}`,
       `${root}apps/${name}/src/main.ts`,
     ],

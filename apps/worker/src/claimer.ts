@@ -9,6 +9,7 @@
 import type { Relay } from "@postern/config";
 import type { Registration, WaitingTimes } from "@postern/store";
 import type { Delivering } from "./delivering.ts";
+import type { HoldBack } from "./hold-back.ts";
 import { Lane } from "./lane.ts";
 import { Pace } from "./pace.ts";
 import { delayNoticeOf, scheduleOf } from "./retry.ts";
@@ -37,6 +38,7 @@ interface Served {
 export class Claimer {
   readonly #delivering: Delivering;
   readonly #registration: Registration;
+  readonly #holdBack: HoldBack;
   readonly #lanes = new Map<number, Served>();
   #inHand = 0;
   #overdueAt = 0;
@@ -44,9 +46,10 @@ export class Claimer {
   #woken = false;
   #wake: (() => void) | undefined;
 
-  constructor(delivering: Delivering, registration: Registration) {
+  constructor(delivering: Delivering, registration: Registration, holdBack: HoldBack) {
     this.#delivering = delivering;
     this.#registration = registration;
+    this.#holdBack = holdBack;
   }
 
   /** There may be something to do. */
@@ -59,9 +62,9 @@ export class Claimer {
   async run(): Promise<void> {
     while (!this.#stopped) {
       this.#woken = false;
-      let wait = POLL_MILLISECONDS;
+      let wait = this.#holdBack.pause();
       try {
-        wait = await this.#claim();
+        if (wait === 0) wait = await this.#claim();
       } catch (error) {
         this.#delivering.log.warning("the queue cannot be read", { error: String(error) });
         wait = 500;
@@ -104,6 +107,7 @@ export class Claimer {
     const claimed = await queue.claim({ workerId, limit, room: this.#room });
     this.#take(claimed, workerId);
     if (claimed.length > 0) return 0;
+    if (queue.untilNextDue() > 0) this.#holdBack.nothingDue();
     for (const [id, { lane }] of this.#lanes) if (lane.isIdle) this.#lanes.delete(id);
     return Math.min(queue.untilNextDue(this.#room), POLL_MILLISECONDS);
   }

@@ -35,6 +35,7 @@ import {
 } from "@postern/store";
 import { AccessTokens } from "./access-tokens.ts";
 import { Claimer } from "./claimer.ts";
+import { HoldBack, processorTime } from "./hold-back.ts";
 import { HostMemory } from "./host-memory.ts";
 import { Recorder } from "./recorder.ts";
 import { secretsUnder } from "./secrets.ts";
@@ -78,26 +79,37 @@ await runProcess("worker", async ({ environment, log, onStop, ready }) => {
   const key = await existingSecretKey(environment);
   if (key === undefined) log.info("no secret key: relays with credentials will have to wait");
   const { openSecret, signSender } = await secretsUnder(key);
-  const claimer = new Claimer({
-    hostname: environment.hostname,
-    queue,
-    recorder: new Recorder(queue, log),
-    lease: registration,
-    snapshot: () => snapshot!,
-    resolver: createResolver(),
-    hosts: readHosts(),
-    log,
-    now,
-    random: Math.random,
-    newQueueId,
-    memory: new HostMemory(now),
-    openSecret,
-    tokens: new AccessTokens({ now, openSecret }),
-    signSender,
-  }, registration);
+  const holdBack = new HoldBack({
+    now: () => performance.now(),
+    processorTime,
+    most: () => snapshot!.settings.delivery.holdBackSeconds * 1000,
+    onBegin: () =>
+      log.info("much mail comes in: delivery leaves the processors to it for a moment"),
+  });
+  const claimer = new Claimer(
+    {
+      hostname: environment.hostname,
+      queue,
+      recorder: new Recorder(queue, log),
+      lease: registration,
+      snapshot: () => snapshot!,
+      resolver: createResolver(),
+      hosts: readHosts(),
+      log,
+      now,
+      random: Math.random,
+      newQueueId,
+      memory: new HostMemory(now),
+      openSecret,
+      tokens: new AccessTokens({ now, openSecret }),
+      signSender,
+    },
+    registration,
+    holdBack,
+  );
   const upkeep = startUpkeep(database, { retention: () => snapshot!.settings.retention, log });
   onStop(() => upkeep.stop());
-  const work = await queue.onWork(claimer.wake);
+  const work = await queue.onWork(claimer.wake, holdBack.accepted);
   const running = claimer.run();
   onStop(async () => {
     claimer.stop();

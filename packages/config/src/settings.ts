@@ -10,6 +10,15 @@ export const settingsSchema = z
     postmaster: mailbox.optional().meta({
       description: "Gets what cannot be returned: reports about reports. Held when absent",
     }),
+    delivery: z
+      .strictObject({
+        holdBackSeconds: z.int().min(0).max(60).default(5).meta({
+          description:
+            "While much mail is being accepted and the machine of a worker is short of " +
+            "processor time, delivery holds back, for so long at most; 0: never",
+        }),
+      })
+      .prefault({}),
     retention: z
       .strictObject({
         content: seconds.default(7 * day).meta({

@@ -22,16 +22,24 @@ const FEW = 2;
 /** A payload is at most 7,999 bytes; more lines than this are announced as "look everywhere". */
 const MOST_LINES = 300;
 
+/** What an announcement of accepted mail begins with. */
+const ACCEPTED = "+";
+
+/** What is announced: mail that clients hand in, or what the queue itself adds, as reports. */
+export type Source = "accepted" | "made";
+
 /** Announces lines that got something new. */
 export class Announcer {
   readonly #sql: Sql;
+  readonly #prefix: string;
   #lines = new Set<string>();
   #resting = false;
   /** Commits to be told of with the next announcement. */
   #untold = 0;
 
-  constructor(sql: Sql) {
+  constructor(sql: Sql, source: Source) {
     this.#sql = sql;
+    this.#prefix = source === "accepted" ? ACCEPTED : "";
   }
 
   /** Tells soon: at once when nothing was told just now. */
@@ -43,7 +51,8 @@ export class Announcer {
 
   async #tell(): Promise<void> {
     this.#resting = true;
-    const payload = this.#lines.size > MOST_LINES ? "" : [...this.#lines].join(" ");
+    const lines = this.#lines.size > MOST_LINES ? "" : [...this.#lines].join(" ");
+    const payload = this.#prefix + lines;
     this.#lines = new Set();
     const pause = this.#untold > FEW ? BUSY_PAUSE : QUIET_PAUSE;
     this.#untold = 0;
@@ -61,11 +70,23 @@ export class Announcer {
   }
 }
 
-/** The lines of an announcement; undefined when it says to look everywhere. */
-export function announced(payload: string): LineKey[] | undefined {
-  if (payload === "") return undefined;
-  return payload.split(" ").map((text) => {
-    const [destination, priority] = text.split(":").map(Number);
-    return { destination: destination!, priority: priority! };
-  });
+/** An announcement, read. */
+export interface Announcement {
+  readonly source: Source;
+  /** Undefined: look everywhere. */
+  readonly lines: readonly LineKey[] | undefined;
+}
+
+/** Reads an announcement. */
+export function announced(payload: string): Announcement {
+  const source = payload.startsWith(ACCEPTED) ? "accepted" : "made";
+  const lines = source === "accepted" ? payload.slice(ACCEPTED.length) : payload;
+  if (lines === "") return { source, lines: undefined };
+  return {
+    source,
+    lines: lines.split(" ").map((text) => {
+      const [destination, priority] = text.split(":").map(Number);
+      return { destination: destination!, priority: priority! };
+    }),
+  };
 }

@@ -3,7 +3,7 @@
 /** NOTIFY with the new version's number after each change of the configuration. */
 export const CONFIGURATION_CHANNEL = "postern_configuration";
 
-/** NOTIFY without text when the queue got something that is due. */
+/** NOTIFY when the queue got something that is due, with what announcer.ts writes; or without text. */
 export const QUEUE_CHANNEL = "postern_queue";
 
 /** The advisory lock under which the configuration changes. */

@@ -39,3 +39,19 @@ test("a destination that is not wanted keeps its turn", () => {
   lines.forgetEmpty();
   expect(lines.next(always)).toBe(Infinity);
 });
+
+test("a destination that is kept is looked at later, all of it and the highest first", () => {
+  const lines = new DueLines();
+  lines.hear({ destination: 1, priority: 4 }, 0);
+  lines.keep(1, 200);
+  lines.hear({ destination: 1, priority: 0 }, 100);
+  lines.hear({ destination: 2, priority: 0 }, 100);
+  expect(lines.next(always)).toBe(100);
+  expect(lines.take(100, 10, always)).toEqual([{ destination: 2, priorities: [0] }]);
+  expect(lines.next(always)).toBe(200);
+  expect(lines.take(200, 10, always)).toEqual([{ destination: 1, priorities: [4, 0] }]);
+  lines.hear({ destination: 1, priority: 0 }, 300);
+  lines.keep(1, 500);
+  lines.hurry(1, 300);
+  expect(lines.take(300, 10, always)).toEqual([{ destination: 1, priorities: [4, 0] }]);
+});

@@ -23,6 +23,8 @@ interface Known {
 export class DueLines {
   /** By destination, then by priority; the destination that waits longest for a look comes first. */
   readonly #destinations = new Map<number, Map<number, Known>>();
+  /** Destinations of which no line is looked at before a time. */
+  readonly #kept = new Map<number, number>();
 
   /** Something of this line is due from then on, or may be. */
   hear({ destination, priority }: LineKey, at: number): void {
@@ -45,11 +47,13 @@ export class DueLines {
     const taken: { destination: number; priorities: number[] }[] = [];
     for (const [destination, lines] of this.#destinations) {
       if (taken.length >= most) break;
+      if (this.#keptUntil(destination) > now) continue;
       const priorities = [...lines].filter(([, { at }]) => at <= now).map(([priority]) => priority);
       if (priorities.length === 0 || !wanted(destination)) continue;
       taken.push({ destination, priorities: priorities.sort((a, b) => b - a) });
     }
     for (const { destination, priorities } of taken) {
+      this.#kept.delete(destination);
       const lines = this.#destinations.get(destination)!;
       for (const priority of priorities) lines.get(priority)!.at = Infinity;
       this.#destinations.delete(destination);
@@ -58,8 +62,17 @@ export class DueLines {
     return taken;
   }
 
-  /** The lines that are known of a destination are worth a look from then on. */
+  /**
+   * No line of the destination is looked at before then, whatever is heard of it meanwhile: what comes
+   * later must not overtake what has to wait.
+   */
+  keep(destination: number, until: number): void {
+    this.#kept.set(destination, until);
+  }
+
+  /** The lines that are known of a destination are worth a look from then on, and it is not kept. */
   hurry(destination: number, at: number): void {
+    this.#kept.delete(destination);
     for (const known of this.#destinations.get(destination)?.values() ?? []) {
       known.at = Math.min(known.at, at);
     }
@@ -71,6 +84,7 @@ export class DueLines {
     for (const [destination, lines] of this.#destinations) {
       let at = Infinity;
       for (const known of lines.values()) at = Math.min(at, known.at);
+      at = Math.max(at, this.#keptUntil(destination));
       if (at < next && wanted(destination)) next = at;
     }
     return next;
@@ -80,7 +94,13 @@ export class DueLines {
   forgetEmpty(): void {
     for (const [destination, lines] of this.#destinations) {
       for (const [priority, { at }] of lines) if (at === Infinity) lines.delete(priority);
-      if (lines.size === 0) this.#destinations.delete(destination);
+      if (lines.size > 0) continue;
+      this.#destinations.delete(destination);
+      this.#kept.delete(destination);
     }
+  }
+
+  #keptUntil(destination: number): number {
+    return this.#kept.get(destination) ?? -Infinity;
   }
 }

@@ -105,18 +105,20 @@ describe("claims", () => {
 
   test("a worker that hears of new mail claims it; what is due later is looked at then", async () => {
     const { queue, id } = await worker();
-    let wakes = 0;
-    const work = await queue.onWork(() => wakes += 1);
+    let [wakes, accepted] = [0, 0];
+    const work = await queue.onWork(() => wakes += 1, () => accepted += 1);
     const take = async (hop: string) =>
       (await queue.claim({ workerId: id, limit: 1000 }))
         .filter(({ destination }) => destination.nextHop === hop);
     await eventually("it listens", () => wakes > 0);
+    expect(accepted).toBe(0);
     await take("heard.test");
     await accept(database, [to("a@heard.test")]);
     const [first] = await eventually("it is heard of", async () => {
       const claimed = await take("heard.test");
       return claimed.length > 0 && claimed;
     });
+    await eventually("it is known as accepted", () => accepted > 0);
     await queue.record(id, [outcomeOf(first!, {
       recipients: [{ ordinal: 0, state: "deferred", reply: "450 4.2.0 later" }],
       dueAt: new Date(Date.now() + 300),

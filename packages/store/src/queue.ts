@@ -65,8 +65,8 @@ export interface Queue {
   ): Promise<void>;
   /** Milliseconds until a claim may find something; as far as this process knows. */
   untilNextDue(room?: Claim["room"]): number;
-  /** Calls back whenever something new may be due. */
-  onWork(wake: () => void): Promise<{ stop(): Promise<void> }>;
+  /** Calls `wake` whenever something new may be due, `accepted` before it when clients handed mail in. */
+  onWork(wake: () => void, accepted?: () => void): Promise<{ stop(): Promise<void> }>;
 }
 
 /** Destinations asked at once. */
@@ -102,7 +102,7 @@ export function openQueue(
   { limitsOf }: QueuePolicy = { limitsOf: () => undefined },
 ): Queue {
   const destinations = new DestinationIds(sql);
-  const announcer = new Announcer(sql);
+  const announcer = new Announcer(sql, "made");
   const lookout = new Lookout(sql);
   const { lines } = lookout;
   const inHand = new Map<string, { readonly probe: boolean; readonly attempts: number }>();
@@ -222,10 +222,12 @@ export function openQueue(
             const some = await claimLimited(sql, workerId, limited, left, policy);
             note(some);
             lookout.settle(some.asked, { ...some, full: false });
-            // A lower line must not be asked before a higher one that waits for a permit.
-            const waits = new Map(some.waits.map(({ line, wait }) => [line.destination, wait]));
-            for (const { line, wait } of some.waits) lines.hear(line, now() + wait);
-            for (const line of lower) lines.hear(line, now() + (waits.get(line.destination) ?? 0));
+            // No lower line may be asked before a higher one that waits for a permit.
+            for (const line of lower) lines.hear(line, now());
+            for (const { line, wait } of some.waits) {
+              lines.hear(line, now());
+              lines.keep(line.destination, now() + wait);
+            }
           }
           return await take(workerId, marked, probing);
         } catch (error) {
@@ -322,15 +324,16 @@ export function openQueue(
       return lookout.untilNext((id) => room(id) > 0);
     },
 
-    async onWork(wake) {
+    async onWork(wake, accepted = () => {}) {
       const look = () => {
         lookout.listening(wake);
         wake();
       };
       const subscription = await sql.listen(QUEUE_CHANNEL, (payload) => {
         const news = announced(payload);
-        if (news === undefined) return look();
-        for (const line of news) lines.hear(line, now());
+        if (news.source === "accepted") accepted();
+        if (news.lines === undefined) return look();
+        for (const line of news.lines) lines.hear(line, now());
         wake();
       }, look);
       return {

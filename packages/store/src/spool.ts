@@ -63,7 +63,7 @@ interface Waiting {
 /** Opens the spool. */
 export function openSpool({ sql, pieces: forPieces }: Database): Spool {
   const destinations = new DestinationIds(sql);
-  const announcer = new Announcer(sql);
+  const announcer = new Announcer(sql, "accepted");
   const buffers = new BufferPool();
   const queue: Waiting[] = [];
   let underWay = 0;

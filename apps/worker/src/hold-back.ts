@@ -1,0 +1,112 @@
+/**
+ * When delivery leaves the processors to those who take mail. A client that hands mail in waits for
+ * each reply; what is in the queue can wait a little. So while much is being accepted and this
+ * machine is short of processor time, nothing more is claimed. What has gathered then goes in larger
+ * batches, which cost less.
+ *
+ * Mail must not wait long for that: the time in which delivery may hold back begins when it first
+ * does, and does not begin again before nothing more is due. Must not know what a claim is.
+ */
+import { cpus } from "node:os";
+
+/** How long processors are watched before what they did says something, in milliseconds. */
+const WATCH = 200;
+
+/** As many announcements of accepted mail in that time are much. */
+const MUCH = 10;
+
+/** After so many milliseconds without an announcement nothing more is being accepted. */
+const SILENCE = 50;
+
+/** With a smaller share of idle time processors are short; with more than the other there is room. */
+const SHORT = 0.15;
+const ROOM = 0.3;
+
+/** What the processors of a machine did so far, in milliseconds. */
+export interface ProcessorTime {
+  readonly idle: number;
+  readonly all: number;
+}
+
+/** What {@link HoldBack} goes by. */
+export interface HoldBackOptions {
+  /** A clock in milliseconds. */
+  readonly now: () => number;
+  /** Undefined where it cannot be known: then delivery never holds back. */
+  readonly processorTime: () => ProcessorTime | undefined;
+  /** How long it may do so, in milliseconds; 0: never. */
+  readonly most: () => number;
+  /** Called when such a time begins. */
+  readonly onBegin?: () => void;
+}
+
+/** Says when to claim nothing. */
+export class HoldBack {
+  readonly #options: HoldBackOptions;
+  #accepted = 0;
+  #acceptedAt = -Infinity;
+  #watched: ProcessorTime | undefined;
+  #watchedAt = -Infinity;
+  /** Processors are short. */
+  #short = false;
+  /** When it first held back since nothing was due. */
+  #began: number | undefined;
+
+  constructor(options: HoldBackOptions) {
+    this.#options = options;
+  }
+
+  /** Mail was accepted somewhere. */
+  readonly accepted = (): void => {
+    this.#accepted += 1;
+    this.#acceptedAt = this.#options.now();
+  };
+
+  /** Nothing more is due. */
+  nothingDue(): void {
+    this.#began = undefined;
+  }
+
+  /** For how many milliseconds to claim nothing, and then to ask again; 0: go on. */
+  pause(): number {
+    const { now, most, onBegin } = this.#options;
+    const at = now();
+    if (at - this.#acceptedAt >= SILENCE) this.#short = false;
+    else if (at - this.#watchedAt >= WATCH) this.#watch(at);
+    if (!this.#short || most() === 0) return 0;
+    if (this.#began === undefined) {
+      this.#began = at;
+      onBegin?.();
+    }
+    return at - this.#began < most() ? SILENCE : 0;
+  }
+
+  #watch(at: number): void {
+    const before = this.#watched;
+    // Over a longer time it would say little of the present.
+    const isRecent = at - this.#watchedAt <= 2 * WATCH;
+    const isMuch = this.#accepted >= MUCH;
+    const after = this.#options.processorTime();
+    this.#watched = after;
+    this.#watchedAt = at;
+    this.#accepted = 0;
+    if (before === undefined || after === undefined || !isRecent) return;
+    const idle = (after.idle - before.idle) / Math.max(1, after.all - before.all);
+    if (!isMuch || idle > ROOM) this.#short = false;
+    else if (idle < SHORT) this.#short = true;
+  }
+}
+
+/** What the processors of this machine did; undefined where this process may not know. */
+export function processorTime(): ProcessorTime | undefined {
+  try {
+    let [idle, all] = [0, 0];
+    for (const { times } of cpus()) {
+      idle += times.idle;
+      all += times.user + times.nice + times.sys + times.idle + times.irq;
+    }
+    return { idle, all };
+  } catch {
+    return undefined;
+  }
+}

@@ -4,6 +4,7 @@
  *
  * This file must not know sessions.
  */
+import { isAscii } from "node:buffer";
 import type { Capabilities, MailParameters, Transaction } from "@postern/smtp";
 import { type Content, headerOf, inSevenBit, surveyOf } from "./content.ts";
 
@@ -78,9 +79,4 @@ async function formOf(
 async function hasAsciiHeader(content: Content): Promise<boolean> {
   const { header } = await headerOf(content);
   return isAscii(header.octets);
-}
-
-function isAscii(octets: Uint8Array): boolean {
-  for (let at = 0; at < octets.length; at++) if (octets[at]! > 0x7f) return false;
-  return true;
 }

@@ -1,44 +1,39 @@
+import type { Claim } from "@postern/store";
 import { expect, test } from "vitest";
 import { eventually } from "../../../tests/end-to-end/eventually.ts";
 import { Claimer } from "./claimer.ts";
 import { HoldBack } from "./hold-back.ts";
 import { testDelivering } from "./testing/delivering.ts";
 
-test("nothing is claimed while delivery holds back, and all at once when it no longer does", async () => {
+test("while delivery holds back, what waits is claimed now and then; then all of it at once", async () => {
   let at = 0;
-  let claims = 0;
-  const holdBack = new HoldBack({
-    now: () => at,
-    processorTime: () => ({ idle: 0, all: at }),
-    most: () => 5000,
-  });
+  const claims: (number | undefined)[] = [];
+  const holdBack = new HoldBack({ now: () => at, processorTime: () => ({ idle: 0, all: at }) });
   const queue = {
-    claim: () => {
-      claims += 1;
+    claim: ({ dueFor }: Claim) => {
+      claims.push(dueFor);
       return Promise.resolve([]);
     },
     claimOverdue: () => Promise.resolve([]),
     untilNextDue: () => 1000,
   };
-  const claimer = new Claimer(
-    { ...testDelivering(), queue: queue as never },
-    { id: 1 } as never,
-    holdBack,
-  );
-  while (holdBack.pause() === 0) {
+  const delivering = { ...testDelivering(), queue: queue as never, now: () => new Date(at) };
+  const claimer = new Claimer(delivering, { id: 1 } as never, holdBack);
+  while (!holdBack.wanted) {
     at += 10;
     holdBack.accepted();
   }
 
   const running = claimer.run();
+  await eventually("it claims what has waited", () => claims.length > 0);
   for (let turn = 0; turn < 10; turn += 1) {
     claimer.wake();
     await new Promise((resolve) => setImmediate(resolve));
   }
-  expect(claims).toBe(0);
+  expect(claims).toEqual([5000]);
   at += 1000;
   claimer.wake();
-  await eventually("it claims again", () => claims > 0);
+  await eventually("it claims everything", () => claims.includes(0));
   claimer.stop();
   await running;
 });

@@ -29,6 +29,10 @@ const OVERDUE_MILLISECONDS = 30_000;
 /** Of these it takes so many at once. */
 const OVERDUE_AT_ONCE = 100;
 
+/** While delivery holds back it asks at most so often, in milliseconds, and says so at most so often. */
+const HELD_MILLISECONDS = 100;
+const TOLD_MILLISECONDS = 60_000;
+
 interface Served {
   readonly lane: Lane;
   readonly pace: Pace;
@@ -42,6 +46,8 @@ export class Claimer {
   readonly #lanes = new Map<number, Served>();
   #inHand = 0;
   #overdueAt = 0;
+  #claimedAt = 0;
+  #toldAt = 0;
   #stopped = false;
   #woken = false;
   #wake: (() => void) | undefined;
@@ -62,9 +68,9 @@ export class Claimer {
   async run(): Promise<void> {
     while (!this.#stopped) {
       this.#woken = false;
-      let wait = this.#holdBack.pause();
+      let wait = POLL_MILLISECONDS;
       try {
-        if (wait === 0) wait = await this.#claim();
+        wait = await this.#claim();
       } catch (error) {
         this.#delivering.log.warning("the queue cannot be read", { error: String(error) });
         wait = 500;
@@ -104,12 +110,30 @@ export class Claimer {
     }
     const limit = IN_HAND - this.#inHand;
     if (limit <= 0) return POLL_MILLISECONDS;
-    const claimed = await queue.claim({ workerId, limit, room: this.#room });
+    const dueFor = this.#heldBack();
+    if (dueFor > 0) {
+      const wait = this.#claimedAt + HELD_MILLISECONDS - now().getTime();
+      if (wait > 0) return wait;
+    }
+    this.#claimedAt = now().getTime();
+    const claimed = await queue.claim({ workerId, limit, room: this.#room, dueFor });
     this.#take(claimed, workerId);
     if (claimed.length > 0) return 0;
-    if (queue.untilNextDue() > 0) this.#holdBack.nothingDue();
     for (const [id, { lane }] of this.#lanes) if (lane.isIdle) this.#lanes.delete(id);
+    if (dueFor > 0) return HELD_MILLISECONDS;
     return Math.min(queue.untilNextDue(this.#room), POLL_MILLISECONDS);
+  }
+
+  /** For how many milliseconds something must have been due before it is claimed now. */
+  #heldBack(): number {
+    const { snapshot, log, now } = this.#delivering;
+    const { holdBackSeconds } = snapshot().settings.delivery;
+    if (holdBackSeconds === 0 || !this.#holdBack.wanted) return 0;
+    if (now().getTime() >= this.#toldAt + TOLD_MILLISECONDS) {
+      this.#toldAt = now().getTime();
+      log.info("much mail comes in: delivery leaves the processors to it", { holdBackSeconds });
+    }
+    return holdBackSeconds * 1000;
   }
 
   #take(claimed: readonly Parameters<Lane["add"]>[0][], workerId: number): void {

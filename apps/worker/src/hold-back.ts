@@ -1,11 +1,8 @@
 /**
  * When delivery leaves the processors to those who take mail. A client that hands mail in waits for
  * each reply; what is in the queue can wait a little. So while much is being accepted and this
- * machine is short of processor time, nothing more is claimed. What has gathered then goes in larger
- * batches, which cost less.
- *
- * Mail must not wait long for that: the time in which delivery may hold back begins when it first
- * does, and does not begin again before nothing more is due. Must not know what a claim is.
+ * machine is short of processor time, only what has waited for some seconds is delivered. What has
+ * gathered then goes in larger batches, which cost less. Must not know what a claim is.
  */
 import { cpus } from "node:os";
 
@@ -34,23 +31,16 @@ export interface HoldBackOptions {
   readonly now: () => number;
   /** Undefined where it cannot be known: then delivery never holds back. */
   readonly processorTime: () => ProcessorTime | undefined;
-  /** How long it may do so, in milliseconds; 0: never. */
-  readonly most: () => number;
-  /** Called when such a time begins. */
-  readonly onBegin?: () => void;
 }
 
-/** Says when to claim nothing. */
+/** Says whether delivery should hold back. */
 export class HoldBack {
   readonly #options: HoldBackOptions;
   #accepted = 0;
   #acceptedAt = -Infinity;
   #watched: ProcessorTime | undefined;
   #watchedAt = -Infinity;
-  /** Processors are short. */
   #short = false;
-  /** When it first held back since nothing was due. */
-  #began: number | undefined;
 
   constructor(options: HoldBackOptions) {
     this.#options = options;
@@ -62,23 +52,12 @@ export class HoldBack {
     this.#acceptedAt = this.#options.now();
   };
 
-  /** Nothing more is due. */
-  nothingDue(): void {
-    this.#began = undefined;
-  }
-
-  /** For how many milliseconds to claim nothing, and then to ask again; 0: go on. */
-  pause(): number {
-    const { now, most, onBegin } = this.#options;
-    const at = now();
+  /** Whether it should now. */
+  get wanted(): boolean {
+    const at = this.#options.now();
     if (at - this.#acceptedAt >= SILENCE) this.#short = false;
     else if (at - this.#watchedAt >= WATCH) this.#watch(at);
-    if (!this.#short || most() === 0) return 0;
-    if (this.#began === undefined) {
-      this.#began = at;
-      onBegin?.();
-    }
-    return at - this.#began < most() ? SILENCE : 0;
+    return this.#short;
   }
 
   #watch(at: number): void {

@@ -79,13 +79,7 @@ await runProcess("worker", async ({ environment, log, onStop, ready }) => {
   const key = await existingSecretKey(environment);
   if (key === undefined) log.info("no secret key: relays with credentials will have to wait");
   const { openSecret, signSender } = await secretsUnder(key);
-  const holdBack = new HoldBack({
-    now: () => performance.now(),
-    processorTime,
-    most: () => snapshot!.settings.delivery.holdBackSeconds * 1000,
-    onBegin: () =>
-      log.info("much mail comes in: delivery leaves the processors to it for a moment"),
-  });
+  const holdBack = new HoldBack({ now: () => performance.now(), processorTime });
   const claimer = new Claimer(
     {
       hostname: environment.hostname,

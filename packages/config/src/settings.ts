@@ -15,7 +15,7 @@ export const settingsSchema = z
         holdBackSeconds: z.int().min(0).max(60).default(5).meta({
           description:
             "While much mail is being accepted and the machine of a worker is short of " +
-            "processor time, delivery holds back, for so long at most; 0: never",
+            "processor time, mail is delivered when it has been due for so long; 0: at once",
         }),
       })
       .prefault({}),

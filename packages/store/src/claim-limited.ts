@@ -30,6 +30,7 @@ export async function claimLimited(
   workerId: number,
   lines: readonly Asked[],
   limit: number,
+  since: number,
   limitsOf: (destination: number) => DestinationLimits,
 ): Promise<LimitedClaim> {
   const ids = lines.map(({ destination }) => destination);
@@ -79,7 +80,7 @@ export async function claimLimited(
       left -= count;
     }
     if (asked.length === 0) return { asked, marked: [], looks: [], waits };
-    const { marked, looks } = await mark(transaction, workerId, asked, limit);
+    const { marked, looks } = await mark(transaction, workerId, asked, limit, since);
 
     const written = asked.flatMap(({ destination: id }) => {
       const took = marked.filter(({ destination }) => destination === id).length;

@@ -36,16 +36,24 @@ export interface Look extends LineKey {
 /** While a destination fails, one delivery at a time probes it, for so long at most. */
 const PROBE_MINUTES = 5;
 
-/** Marks what is due in these lines as this worker's, at most so many, and tells of each line. */
+/**
+ * Marks what is due in these lines as this worker's, at most so many, and tells of each line. Only what
+ * has been due for `since` milliseconds, unless its priority is above 0.
+ */
 export async function mark(
   sql: Sql | TransactionSql,
   workerId: number,
   asked: readonly Asked[],
   limit: number,
+  since: number,
 ): Promise<{ readonly marked: Marked[]; readonly looks: Look[] }> {
   const [row] = await sql`
     with asked as materialized (
-      select a.o, a.id, a.p, a.n, x.paused_at, x.failures, greatest(x.not_before, x.probe_until) as gate
+      select a.o, a.id, a.p, a.n, x.paused_at, x.failures,
+        greatest(x.not_before, x.probe_until) as gate,
+        now() - make_interval(secs => case when a.p > 0 then 0 else ${
+    since / 1000
+  }::float8 end) as due
       from json_to_recordset(${JSON.stringify(asked.map(askedRow))}::text::json)
         as a (o int, id bigint, p smallint, n int)
       join destinations x on x.id = a.id
@@ -59,7 +67,7 @@ export async function mark(
           select max(a.p) as p from asked a
           where a.id = y.id and exists (
             select 1 from deliveries d where d.destination_id = a.id and d.priority = a.p
-              and d.worker_id is null and d.due_at <= now())
+              and d.worker_id is null and d.due_at <= a.due)
         ) line
         where y.id in (select id from asked where failures > 0 and paused_at is null)
           and y.failures > 0 and coalesce(y.not_before, now()) <= now()
@@ -71,14 +79,14 @@ export async function mark(
     ), candidate as (
       select d.message_id, d.destination_id
       from (
-        select a.id, a.p, case when probing.id is null then a.n else 1 end as n
+        select a.id, a.p, a.due, case when probing.id is null then a.n else 1 end as n
         from asked a left join probing on probing.id = a.id and probing.p = a.p
         where a.paused_at is null and (a.failures = 0 or probing.id is not null)
         order by a.o
       ) a
       cross join lateral (
         select message_id, destination_id from deliveries
-        where destination_id = a.id and priority = a.p and worker_id is null and due_at <= now()
+        where destination_id = a.id and priority = a.p and worker_id is null and due_at <= a.due
         order by due_at limit a.n
         for update skip locked
       ) d

@@ -58,13 +58,13 @@ export class Lookout {
     return Math.max(0, Math.min(look, this.lines.next(wanted)) - this.now());
   }
 
-  /** After a claim: when the lines asked are worth another look. `full`: it took all it may. */
+  /** After a claim: when the lines asked are worth another look. `more`: it may have left some. */
   settle(
     asked: readonly Asked[],
-    { looks, marked, full }: {
+    { looks, marked, more }: {
       readonly looks: readonly Look[];
       readonly marked: readonly Marked[];
-      readonly full: boolean;
+      readonly more: boolean;
     },
   ): void {
     const at = this.now();
@@ -81,7 +81,7 @@ export class Lookout {
       if (look === undefined || look.paused) continue;
       if (look.failing && (look.probing || look.gate > 0)) {
         this.lines.hear(line, at + (look.probing ? INTERVAL : look.gate));
-      } else if (!look.failing && (full || (counts.get(key) ?? 0) >= line.count)) {
+      } else if (!look.failing && (more || (counts.get(key) ?? 0) >= line.count)) {
         this.lines.hear(line, at);
       } else if (look.next !== null) this.lines.hear(line, at + look.next);
     }

@@ -134,6 +134,31 @@ describe("claims", () => {
     await work.stop();
   });
 
+  test("what has not been due for long enough is left, unless it is urgent", async () => {
+    const { queue, id } = await worker();
+    const nextHop = "patient.test";
+    const take = async (dueFor?: number) => {
+      const claimed = await queue.claim({
+        workerId: id,
+        limit: 1000,
+        ...(dueFor === undefined ? {} : { dueFor }),
+      });
+      return claimed.filter(({ destination }) => destination.nextHop === nextHop)
+        .map(({ recipients }) => recipients[0]?.forwardPath);
+    };
+    const receivedAt = new Date(Date.now() - 60_000);
+    await accept(database, [to(`old@${nextHop}`)], { receivedAt });
+    await accept(database, [to(`new@${nextHop}`)]);
+    await accept(database, [to(`urgent@${nextHop}`)], { parameters: { priority: 3 } });
+    const work = await queue.onWork(() => {});
+    expect(new Set(await take(30_000))).toEqual(new Set([`old@${nextHop}`, `urgent@${nextHop}`]));
+    expect(await take(30_000)).toEqual([]);
+    // No look through the queue is needed to know of what was left.
+    expect(queue.untilNextDue()).toBe(0);
+    expect(await take()).toEqual([`new@${nextHop}`]);
+    await work.stop();
+  });
+
   test("a dead worker's claims go to others, and its outcomes are refused", async () => {
     await acceptMany(database, many(3, "taken-over.test"));
     const dead = await worker();

@@ -37,6 +37,8 @@ export interface Claim {
   readonly limit: number;
   /** At most so many of this destination; 0 leaves it alone. As many as there are when absent. */
   readonly room?: (destinationId: number) => number;
+  /** Only what has been due for so many milliseconds; with a priority above 0, all that is due. */
+  readonly dueFor?: number;
 }
 
 /** The queue as a repository. */
@@ -197,7 +199,7 @@ export function openQueue(
   }
 
   return {
-    claim({ workerId, limit, room = () => limit }) {
+    claim({ workerId, limit, room = () => limit, dueFor = 0 }) {
       return claiming(workerId, async () => {
         await lookout.refresh();
         const { free, limited, lower } = await choose(limit, room);
@@ -212,16 +214,16 @@ export function openQueue(
             }
           };
           if (free.length > 0) {
-            const some = await mark(sql, workerId, free, limit);
+            const some = await mark(sql, workerId, free, limit, dueFor);
             note(some);
-            lookout.settle(free, { ...some, full: some.marked.length >= limit });
+            lookout.settle(free, { ...some, more: some.marked.length >= limit || dueFor > 0 });
           }
           if (limited.length > 0) {
             const left = limit - marked.length;
             const policy = (id: number) => limitsOf(destinations.of(id)) ?? {};
-            const some = await claimLimited(sql, workerId, limited, left, policy);
+            const some = await claimLimited(sql, workerId, limited, left, dueFor, policy);
             note(some);
-            lookout.settle(some.asked, { ...some, full: false });
+            lookout.settle(some.asked, { ...some, more: dueFor > 0 });
             // No lower line may be asked before a higher one that waits for a permit.
             for (const line of lower) lines.hear(line, now());
             for (const { line, wait } of some.waits) {

@@ -1,3 +1,4 @@
+import { createServer } from "node:net";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { createTestDatabase, type TestDatabase } from "../../../tests/database.ts";
 import { eventually } from "../../../tests/end-to-end/eventually.ts";
@@ -96,4 +97,27 @@ test("what Postgres said to a statement that it cut off is not said to the next 
   } finally {
     await close();
   }
+});
+
+test("a connection that is lost while it is being opened ends nothing but its statement", async () => {
+  // Authentication passes, the driver asks for the types of arrays, and the server goes away.
+  const ready = new Uint8Array([82, 0, 0, 0, 8, 0, 0, 0, 0, 90, 0, 0, 0, 5, 73]);
+  const server = createServer((socket) => {
+    socket.on("error", () => {});
+    socket.once("data", () => {
+      socket.write(ready);
+      socket.once("data", () => {
+        server.close();
+        socket.resetAndDestroy();
+      });
+    });
+  });
+  await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
+  const { port } = server.address() as { port: number };
+  const { sql, close } = openDatabase(`postgres://nobody@127.0.0.1:${port}/none`, {
+    applicationName: "lost",
+  });
+  // A rejection that nobody handles fails the whole run of tests.
+  await expect(sql`select 1`).rejects.toSatisfy(isUnavailable);
+  await close(1);
 });

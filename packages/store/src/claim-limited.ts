@@ -30,7 +30,7 @@ export async function claimLimited(
   workerId: number,
   lines: readonly Asked[],
   limit: number,
-  since: number,
+  dueFor: number,
   limitsOf: (destination: number) => DestinationLimits,
 ): Promise<LimitedClaim> {
   const ids = lines.map(({ destination }) => destination);
@@ -80,7 +80,7 @@ export async function claimLimited(
       left -= count;
     }
     if (asked.length === 0) return { asked, marked: [], looks: [], waits };
-    const { marked, looks } = await mark(transaction, workerId, asked, limit, since);
+    const { marked, looks } = await mark(transaction, workerId, asked, limit, dueFor);
 
     const written = asked.flatMap(({ destination: id }) => {
       const took = marked.filter(({ destination }) => destination === id).length;

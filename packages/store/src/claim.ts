@@ -38,21 +38,21 @@ const PROBE_MINUTES = 5;
 
 /**
  * Marks what is due in these lines as this worker's, at most so many, and tells of each line. Only what
- * has been due for `since` milliseconds, unless its priority is above 0.
+ * has been due for `dueFor` milliseconds, unless its priority is above 0.
  */
 export async function mark(
   sql: Sql | TransactionSql,
   workerId: number,
   asked: readonly Asked[],
   limit: number,
-  since: number,
+  dueFor: number,
 ): Promise<{ readonly marked: Marked[]; readonly looks: Look[] }> {
   const [row] = await sql`
     with asked as materialized (
       select a.o, a.id, a.p, a.n, x.paused_at, x.failures,
         greatest(x.not_before, x.probe_until) as gate,
         now() - make_interval(secs => case when a.p > 0 then 0 else ${
-    since / 1000
+    dueFor / 1000
   }::float8 end) as due
       from json_to_recordset(${JSON.stringify(asked.map(askedRow))}::text::json)
         as a (o int, id bigint, p smallint, n int)

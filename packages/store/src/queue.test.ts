@@ -137,12 +137,8 @@ describe("claims", () => {
   test("what has not been due for long enough is left, unless it is urgent", async () => {
     const { queue, id } = await worker();
     const nextHop = "patient.test";
-    const take = async (dueFor?: number) => {
-      const claimed = await queue.claim({
-        workerId: id,
-        limit: 1000,
-        ...(dueFor === undefined ? {} : { dueFor }),
-      });
+    const take = async (dueFor = 0) => {
+      const claimed = await queue.claim({ workerId: id, limit: 1000, dueFor });
       return claimed.filter(({ destination }) => destination.nextHop === nextHop)
         .map(({ recipients }) => recipients[0]?.forwardPath);
     };

@@ -27,7 +27,7 @@ export interface Connection {
 const LARGE_BYTES = 4096;
 
 /** A client gets so long to close its side after we closed ours. */
-const CLOSE_MILLISECONDS = 5_000;
+const CLOSE_SECONDS = 5;
 
 /** A handshake may take so long; the runtime does not always tell of a client that went away. */
 const HANDSHAKE_MILLISECONDS = 30_000;
@@ -86,9 +86,10 @@ function serveSession(
   /** We said all we have to say. */
   let ended = false;
   let closed = false;
-  /** What {@link regulate} did last to the socket. */
+  /** What {@link regulate} did last. */
   let reading: boolean | undefined;
   let timeout: ServerTimeout | undefined;
+  const idle = listener.clock.watch(timedOut);
   /** Large pieces of what came in that the session may still look at. */
   const received: Uint8Array[] = [];
 
@@ -120,8 +121,8 @@ function serveSession(
   function perform(action: ServerAction): Promise<void> | undefined {
     switch (action.type) {
       case "send":
-        if (action.delaySeconds === undefined) socket.write(action.bytes);
-        else return delay(action.delaySeconds).then(() => void socket.write(action.bytes));
+        if (action.delaySeconds === undefined) send(action.bytes);
+        else return delay(action.delaySeconds).then(() => send(action.bytes));
         return;
       case "close":
         ended = true;
@@ -135,7 +136,7 @@ function serveSession(
         socket.end();
         // What the client still sends is read and dropped, so that its end is noticed.
         socket.resume();
-        socket.setTimeout(CLOSE_MILLISECONDS);
+        idle.limit(CLOSE_SECONDS);
         return;
       case "startTls":
         return startTls();
@@ -144,11 +145,16 @@ function serveSession(
     }
   }
 
+  function send(bytes: Uint8Array) {
+    idle.touch();
+    socket.write(bytes);
+  }
+
   /** Hands the socket over to TLS in the moment in which its 220 was written. */
   async function startTls(): Promise<void> {
     const former = socket;
     for (const [event, listen] of Object.entries(listeners)) former.off(event, listen);
-    former.setTimeout(0);
+    idle.limit(Infinity);
     const outcome = await beginTls(former, ingress);
     if ("problem" in outcome) {
       logFailure(ingress, address, outcome);
@@ -170,11 +176,17 @@ function serveSession(
       if (reads) socket.resume();
       else socket.pause();
     }
-    // Whatever is read or written sets the socket's clock back by itself.
     if (session.timeout === timeout) return;
     timeout = session.timeout;
-    const seconds = serverTimeoutSeconds[timeout];
-    socket.setTimeout(Number.isFinite(seconds) ? seconds * 1000 : 0);
+    idle.limit(serverTimeoutSeconds[timeout]);
+  }
+
+  function timedOut() {
+    if (ended) return void socket.destroy();
+    session.timedOut();
+    pump();
+    // A client that does not even read our farewell is not waited for.
+    if (busy || socket.writableNeedDrain) socket.destroy();
   }
 
   function fail(error: unknown) {
@@ -185,6 +197,7 @@ function serveSession(
   function over() {
     if (closed) return;
     closed = true;
+    idle.end();
     answers.end();
     onClosed();
   }
@@ -192,19 +205,16 @@ function serveSession(
   const listeners = {
     data: (chunk: Uint8Array) => {
       if (ended) return;
+      idle.touch();
       // A plain array: a slice of a Buffer is a view, and a search in it takes a detour.
       const bytes = new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.length);
       if (bytes.length >= LARGE_BYTES) received.push(bytes);
       session.receive(bytes);
       pump();
     },
-    drain: regulate,
-    timeout: () => {
-      if (ended) return void socket.destroy();
-      session.timedOut();
-      pump();
-      // A client that does not even read our farewell is not waited for.
-      if (busy || socket.writableNeedDrain) socket.destroy();
+    drain: () => {
+      idle.touch();
+      regulate();
     },
     end: () => {
       session.inputEnded();

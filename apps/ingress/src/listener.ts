@@ -4,7 +4,7 @@
  * by processes that this gateway's database knows.
  */
 import { BlockList, createServer, isIPv6, type Server } from "node:net";
-import { type SmtpListener, StartError } from "@postern/process";
+import { IdleClock, type SmtpListener, StartError } from "@postern/process";
 import type { ServerSessionOptions } from "@postern/smtp";
 import { type Database, processesListening } from "@postern/store";
 import { type Connection, serveConnection } from "./connection.ts";
@@ -29,6 +29,8 @@ export interface ServedListener {
   /** What all its sessions begin with, in clear; and those that come through a proxy. */
   readonly options: ServerSessionOptions;
   readonly optionsThroughProxy: ServerSessionOptions;
+  /** Tells its sessions when nothing came for too long. */
+  readonly clock: IdleClock;
 }
 
 /** This process in the books. */
@@ -63,6 +65,7 @@ export async function openListener(
     ...(proxies === undefined ? {} : { proxies }),
     options,
     optionsThroughProxy: { ...options, proxy: true },
+    clock: new IdleClock(),
   };
   const server = createServer({ allowHalfOpen: true }, (socket) => {
     const connection = serveConnection(socket, served, ingress, () => {

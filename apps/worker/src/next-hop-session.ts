@@ -5,6 +5,7 @@
  */
 import type { Socket } from "node:net";
 import type { Timeouts, TlsPolicy } from "@postern/config";
+import { IdleClock } from "@postern/process";
 import {
   type Capabilities,
   type ClientAction,
@@ -29,6 +30,9 @@ const CONNECT_SECONDS = 30;
 const WRITE_BYTES = 64 * 1024;
 
 const NOTHING = new Uint8Array(0);
+
+/** Tells sessions when a next hop says nothing for too long. */
+const clock = new IdleClock();
 
 /** Content, opened once for each transaction. */
 export interface OutgoingContent {
@@ -161,6 +165,7 @@ function converse(
     let transactions = 0;
     let gathered: Uint8Array[] = [];
     let gatheredBytes = 0;
+    const idle = clock.watch(timedOut);
     const session = new ClientSession(coreOptions(
       manner,
       place.tls && { verified: isCertain(place.tls, hop, manner) },
@@ -203,8 +208,7 @@ function converse(
         perform(action);
       }
       flush();
-      const seconds = session.timeout?.seconds;
-      socket.setTimeout(seconds === undefined ? 0 : seconds * 1000);
+      idle.limit(session.timeout?.seconds ?? Infinity);
     }
 
     /** Writes what was gathered at once: a write is a packet, and in TLS a record. */
@@ -267,8 +271,10 @@ function converse(
     async function secure(policy: ActiveTlsPolicy) {
       detach();
       const secured = await handshake(socket, policy, handshakeOptions(hop, manner));
-      if ("problem" in secured) session.tlsFailed(secured.problem);
-      else {
+      if ("problem" in secured) {
+        idle.end();
+        session.tlsFailed(secured.problem);
+      } else {
         socket = secured.socket;
         place = { ...place, tls: secured.facts };
         attach();
@@ -284,7 +290,10 @@ function converse(
       try {
         source ??= iterate(content!.open());
         for (;;) {
-          if (socket.writableNeedDrain) await drained(socket);
+          if (socket.writableNeedDrain) {
+            await drained(socket);
+            idle.touch();
+          }
           if (left.length === 0) {
             freeSpent();
             const piece = await source.next();
@@ -323,33 +332,38 @@ function converse(
       spent = [];
     }
 
-    const received = (bytes: Uint8Array) => {
+    function received(bytes: Uint8Array) {
       session.receive(bytes);
       pump();
-    };
-    const timedOut = () => {
+    }
+
+    function timedOut() {
       session.timedOut();
       pump();
-    };
-    const ended = () => {
+    }
+
+    function ended() {
       session.disconnected();
       pump();
-    };
+    }
+
+    function closed() {
+      ended();
+      idle.end();
+    }
 
     function attach() {
       socket.on("data", received);
-      socket.on("timeout", timedOut);
       socket.on("end", ended);
-      socket.on("close", ended);
+      socket.on("close", closed);
       socket.on("error", () => {});
     }
 
     function detach() {
-      socket.setTimeout(0);
+      idle.limit(Infinity);
       socket.off("data", received);
-      socket.off("timeout", timedOut);
       socket.off("end", ended);
-      socket.off("close", ended);
+      socket.off("close", closed);
     }
 
     attach();

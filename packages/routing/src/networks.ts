@@ -5,7 +5,12 @@ import ipaddr from "ipaddr.js";
 export interface NetworkTable {
   readonly v4: ReadonlyMap<number, ReadonlyMap<string, string>>;
   readonly v6: ReadonlyMap<number, ReadonlyMap<string, string>>;
+  /** What was found for addresses as they were given: most sessions are of hosts that come often. */
+  readonly found: Map<string, string | undefined>;
 }
+
+/** Addresses that a table remembers. */
+const REMEMBERED = 4096;
 
 /** Compiles networks in CIDR notation; of two equal ones the first stays. */
 export function compileNetworks(networks: Iterable<readonly [string, string]>): NetworkTable {
@@ -19,11 +24,20 @@ export function compileNetworks(networks: Iterable<readonly [string, string]>): 
     if (!names.has(key)) names.set(key, name);
     table.set(length, names);
   }
-  return { v4: longestFirst(v4), v6: longestFirst(v6) };
+  return { v4: longestFirst(v4), v6: longestFirst(v6), found: new Map() };
 }
 
 /** The name of the longest network that the address is in. IPv4-mapped addresses are IPv4. */
 export function lookUpNetwork(table: NetworkTable, address: string): string | undefined {
+  const { found } = table;
+  if (found.has(address)) return found.get(address);
+  const name = search(table, address);
+  if (found.size >= REMEMBERED) found.clear();
+  found.set(address, name);
+  return name;
+}
+
+function search(table: NetworkTable, address: string): string | undefined {
   const parsed = parseAddress(address);
   if (parsed === undefined) return undefined;
   const bytes = parsed.toByteArray();

@@ -18,6 +18,7 @@ export type Framing = "dots" | "text" | "binary";
 
 const crlf = Uint8Array.of(13, 10);
 const lineFeed = Uint8Array.of(10);
+const noWords = new Int32Array(0);
 
 // Where the last byte read leaves us.
 const lineStart = 0;
@@ -39,7 +40,7 @@ export class ContentReader {
   /** A piece to hand out before reading on: a line end that was put in. */
   #inserted: Uint8Array | undefined;
   #highBits = 0;
-  #words: Int32Array = new Int32Array(0);
+  #words: Int32Array = noWords;
   #wordsOf: Uint8Array | undefined;
 
   /** The index of the first unread byte of the chunk, after {@link read}. */

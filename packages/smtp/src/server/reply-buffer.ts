@@ -8,7 +8,7 @@ import { encodeReply } from "./replies.ts";
 
 /** The replies that were not handed out yet, as bytes. */
 export class ReplyBuffer {
-  #bytes = new Uint8Array(256);
+  readonly #replies: Uint8Array[] = [];
   #length = 0;
 
   /** Bytes that wait. */
@@ -19,21 +19,25 @@ export class ReplyBuffer {
   /** Adds a reply. */
   add(reply: Reply): void {
     const bytes = encodeReply(reply);
-    const length = this.#length + bytes.length;
-    if (length > this.#bytes.length) {
-      const larger = new Uint8Array(length * 2);
-      larger.set(this.#bytes.subarray(0, this.#length));
-      this.#bytes = larger;
-    }
-    this.#bytes.set(bytes, this.#length);
-    this.#length = length;
+    this.#replies.push(bytes);
+    this.#length += bytes.length;
   }
 
-  /** Takes out what waits. */
+  /** Takes out what waits. Many sessions may be handed the same bytes: they are not to be changed. */
   take(): Uint8Array {
-    const taken = this.#bytes.slice(0, this.#length);
+    const taken = this.#replies.length === 1 ? this.#replies[0]! : this.#joined();
+    this.#replies.length = 0;
     this.#length = 0;
-    if (this.#bytes.length > 4096) this.#bytes = new Uint8Array(256);
     return taken;
+  }
+
+  #joined(): Uint8Array {
+    const joined = new Uint8Array(this.#length);
+    let at = 0;
+    for (const bytes of this.#replies) {
+      joined.set(bytes, at);
+      at += bytes.length;
+    }
+    return joined;
   }
 }

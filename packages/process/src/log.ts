@@ -1,9 +1,8 @@
 /**
  * The log of a process: one line for each event to standard error, as JSON for machines or laid
- * out for people. A thin face over logtape, so that the rest of the code depends on six methods.
- * Knows nothing of what is logged.
+ * out for people by LogTape. Knows nothing of what is logged.
  */
-import { configureSync, getLogger, type Logger, type LogRecord } from "@logtape/logtape";
+import type { LogRecord } from "@logtape/logtape";
 import { getPrettyFormatter } from "@logtape/pretty";
 import type { Environment } from "./environment.ts";
 
@@ -53,18 +52,20 @@ function plain(value: unknown, depth = 0): unknown {
 }
 
 /** `{time, level, process, message, …fields}`; no field can replace one of the four. */
-function jsonLine(record: LogRecord): string {
-  const fixed = {
-    time: new Date(record.timestamp).toISOString(),
-    level: record.level,
-    process: record.category.at(-1),
-    message: record.message.join(""),
+function jsonLine({ timestamp, level, category, message, properties }: LogRecord): string {
+  const line: Record<string, unknown> = {
+    time: new Date(timestamp).toISOString(),
+    level,
+    process: category[0],
+    message: message[0],
   };
-  const fields = plain(record.properties) as Record<string, unknown>;
-  return JSON.stringify({ ...fixed, ...fields, ...fixed }) + "\n";
+  for (const [name, value] of Object.entries(properties)) {
+    if (!Object.hasOwn(line, name)) line[name] = plain(value);
+  }
+  return `${JSON.stringify(line)}\n`;
 }
 
-/** Sets logging up for this process; a second call replaces the first. */
+/** Makes the log of this process. */
 export function createLog(options: LogOptions): Log {
   const format = options.format === "json" ? jsonLine : getPrettyFormatter({
     colors: options.colors,
@@ -73,32 +74,47 @@ export function createLog(options: LogOptions): Log {
     wordWrap: false,
     properties: true,
   });
-  configureSync({
-    reset: true,
-    sinks: { line: (record) => options.write(format(record)) },
-    loggers: [
-      { category: ["logtape", "meta"], sinks: ["line"], lowestLevel: "error" },
-      { category: [options.process], sinks: ["line"], lowestLevel: options.level },
-    ],
-  });
-  return face(getLogger([options.process]), LEVELS.indexOf(options.level));
+  const lowest = LEVELS.indexOf(options.level);
+  const category = [options.process];
+  const lineOf = (level: Level, message: string, properties: Record<string, unknown>) =>
+    format({
+      category,
+      level,
+      message: [message],
+      rawMessage: message,
+      timestamp: Date.now(),
+      properties,
+    });
+  const write: Write = (level, message, fields) => {
+    let line: string;
+    try {
+      line = lineOf(level, message, fields);
+    } catch (error) {
+      // Nobody stops serving mail for want of words.
+      line = lineOf(level, message, { unloggable: String(error) });
+    }
+    options.write(line);
+  };
+  return face(write, lowest, {});
 }
 
 const LEVELS = ["debug", "info", "warning", "error"] as const;
 
+type Level = (typeof LEVELS)[number];
+
+type Write = (level: Level, message: string, fields: Record<string, unknown>) => void;
+
 /** `lowest` is the index of the lowest level that is written; what is below costs one call. */
-function face(logger: Logger, lowest: number): Log {
-  // logtape reads {braces} in a message as placeholders; here a message is only words.
-  const words = (message: string) => message.replaceAll("{", "{{").replaceAll("}", "}}");
-  const at = (level: (typeof LEVELS)[number]): Log["debug"] =>
+function face(write: Write, lowest: number, all: Record<string, unknown>): Log {
+  const at = (level: Level): Log["debug"] =>
     LEVELS.indexOf(level) < lowest
       ? () => {}
-      : (message, fields = {}) => logger[level](words(message), fields);
+      : (message, fields) => write(level, message, { ...all, ...fields });
   return {
     debug: at("debug"),
     info: at("info"),
     warning: at("warning"),
     error: at("error"),
-    with: (fields) => face(logger.with(fields), lowest),
+    with: (fields) => face(write, lowest, { ...all, ...fields }),
   };
 }

@@ -223,7 +223,11 @@ function serveSession(
     error: (error: Error) => {
       ingress.log.debug("connection broke", { client: address, error: String(error) });
     },
-    close: over,
+    close: () => {
+      over();
+      // The runtime's books may refer to the socket for long: the session is not to look alive with it.
+      socket.removeAllListeners().on("error", ignore);
+    },
   };
 
   function listen() {
@@ -264,6 +268,8 @@ function beginTls(socket: Socket, ingress: Ingress): Promise<Secured | Handshake
 function logFailure({ log }: Ingress, address: string, { problem }: HandshakeFailure): void {
   log.info("no TLS", { client: unmapped(address), problem });
 }
+
+function ignore(): void {}
 
 function delay(seconds: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, seconds * 1000));

@@ -4,7 +4,7 @@
  * by processes that this gateway's database knows.
  */
 import { BlockList, createServer, isIPv6, type Server } from "node:net";
-import { IdleClock, type SmtpListener, StartError } from "@postern/process";
+import { IdleClock, Roster, type SmtpListener, StartError } from "@postern/process";
 import type { ServerSessionOptions } from "@postern/smtp";
 import { type Database, processesListening } from "@postern/store";
 import { type Connection, serveConnection } from "./connection.ts";
@@ -50,7 +50,7 @@ export async function openListener(
   self: Self,
 ): Promise<OpenListener> {
   if (listener.port !== 0) await guard(listener, database, self);
-  const connections = new Set<Connection>();
+  const connections = new Roster<Connection>();
   const { kind, url } = listener;
   const proxies = listener.proxies && blockListOf(listener.proxies);
   const options: ServerSessionOptions = {
@@ -68,10 +68,9 @@ export async function openListener(
     clock: new IdleClock(),
   };
   const server = createServer({ allowHalfOpen: true }, (socket) => {
-    const connection = serveConnection(socket, served, ingress, () => {
-      connections.delete(connection);
-    });
-    connections.add(connection);
+    const place = connections.add(
+      serveConnection(socket, served, ingress, () => connections.remove(place)),
+    );
   });
   const port = await listen(server, { ...listener, reusePort: true });
   const name = listener.host.includes(":") ? `[${listener.host}]` : listener.host;
@@ -80,13 +79,13 @@ export async function openListener(
     stop: () =>
       new Promise((resolve) => {
         const timer = setTimeout(() => {
-          for (const connection of connections) connection.destroy();
+          connections.forEach((connection) => connection.destroy());
         }, DRAIN_MILLISECONDS);
         server.close(() => {
           clearTimeout(timer);
           resolve();
         });
-        for (const connection of connections) connection.shutDown();
+        connections.forEach((connection) => connection.shutDown());
       }),
   };
 }

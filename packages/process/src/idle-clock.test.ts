@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { IdleClock } from "./idle-clock.ts";
+import { IdleClock, type IdleWatch } from "./idle-clock.ts";
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -71,10 +71,14 @@ test("one that ended is told nothing, and when none is left there is no timer", 
 test("one may end another when it is told", () => {
   const clock = new IdleClock();
   const told = vi.fn();
-  const first = clock.watch(() => second.end());
-  const second = clock.watch(told);
+  const endOther = (other: () => IdleWatch) => () => {
+    told();
+    other().end();
+  };
+  const first: IdleWatch = clock.watch(endOther(() => second));
+  const second: IdleWatch = clock.watch(endOther(() => first));
   first.limit(1);
   second.limit(1);
   vi.advanceTimersByTime(5_000);
-  expect(told).not.toHaveBeenCalled();
+  expect(told).toHaveBeenCalledTimes(1);
 });

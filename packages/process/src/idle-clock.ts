@@ -4,6 +4,7 @@
  *
  * Time goes in ticks: a limit is up to one tick late, and never early.
  */
+import { Roster } from "./roster.ts";
 
 /** The length of a tick, in milliseconds. */
 const TICK = 250;
@@ -20,21 +21,21 @@ export interface IdleWatch {
 
 /** The clock of a process, or of a part of it. */
 export class IdleClock {
-  readonly #watches = new Set<Watch>();
+  readonly #watches = new Roster<Watch>();
   #ticks = 0;
   #timer: ReturnType<typeof setInterval> | undefined;
 
   /** Calls `onIdle` when a limit, none at first, has run out; again only after something happened. */
   watch(onIdle: () => void): IdleWatch {
-    const watch = new Watch(onIdle, () => this.#ticks, () => this.#watches.delete(watch));
-    this.#watches.add(watch);
+    const watch = new Watch(onIdle, () => this.#ticks, () => this.#watches.remove(place));
+    const place = this.#watches.add(watch);
     this.#timer ??= setInterval(() => this.#tick(), TICK);
     return watch;
   }
 
   #tick(): void {
     this.#ticks += 1;
-    for (const watch of this.#watches) watch.look();
+    this.#watches.forEach((watch) => watch.look());
     // Only here: connections come and go faster than a timer should.
     if (this.#watches.size > 0) return;
     clearInterval(this.#timer);

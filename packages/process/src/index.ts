@@ -6,6 +6,7 @@ export type { IdleWatch } from "./idle-clock.ts";
 export { adminToken, existingSecretKey, kept, secretKey } from "./kept-secrets.ts";
 export type { AdminToken } from "./kept-secrets.ts";
 export type { Log } from "./log.ts";
+export { Roster } from "./roster.ts";
 export { requireDatabaseUrl, runProcess, StartError } from "./run.ts";
 export type { ProcessContext, ProcessName, RunOptions } from "./run.ts";
 export { senderSigning } from "./sender-signing.ts";

@@ -31,6 +31,7 @@ export function encodeReply(reply: Reply): Uint8Array {
 
 /** A reply's line is ASCII without controls, and with its codes within 512 octets (§4.5.3.1.5). */
 function printable(line: string): string {
+  if (/^[ -~]{0,496}$/.test(line)) return line;
   return line.replace(/[^ -~]/g, (character) => (character > "~" ? "?" : " ")).slice(0, 496);
 }
 

@@ -30,7 +30,7 @@ const OVERDUE_MILLISECONDS = 30_000;
 const OVERDUE_AT_ONCE = 100;
 
 /** While delivery holds back it asks at most so often, in milliseconds, and says so at most so often. */
-const HELD_MILLISECONDS = 100;
+const HELD_MILLISECONDS = 50;
 const TOLD_MILLISECONDS = 60_000;
 
 interface Served {

@@ -12,7 +12,7 @@ export const settingsSchema = z
     }),
     delivery: z
       .strictObject({
-        holdBackSeconds: z.int().min(0).max(60).default(3).meta({
+        holdBackSeconds: z.number().min(0).max(60).default(0.25).meta({
           description:
             "While much mail is being accepted and the machine of a worker is short of " +
             "processor time, mail is delivered when it has been due for so long; 0: at once",

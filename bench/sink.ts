@@ -8,6 +8,7 @@ import { createServer, type Server, type Socket } from "node:net";
 const EHLO = "250-sink.test\r\n250-PIPELINING\r\n250-SIZE 104857600\r\n" +
   "250-ENHANCEDSTATUSCODES\r\n250 8BITMIME\r\n";
 const END_OF_DATA = "\r\n.\r\n";
+const DOT = 46;
 
 /** What came since the last {@link Sink.reset}. Times are milliseconds of `performance.now()`. */
 export interface Count {
@@ -25,6 +26,19 @@ const nothing = (): Count => ({
   firstAt: 0,
   lastAt: 0,
 });
+
+/**
+ * Where the end of data begins, or −1. A Buffer searches for a text byte by byte in JavaScript, which
+ * took a quarter of the machine with messages of a megabyte; a plain array finds one byte eight times as
+ * fast.
+ */
+function endOfData(bytes: Buffer): number {
+  const plain = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
+  for (let dot = plain.indexOf(DOT); dot >= 0; dot = plain.indexOf(DOT, dot + 1)) {
+    if (dot >= 2 && bytes.toString("latin1", dot - 2, dot + 3) === END_OF_DATA) return dot - 2;
+  }
+  return -1;
+}
 
 /** Counts what it takes; `onMessage` is called at each final dot. */
 export class Sink {
@@ -106,7 +120,7 @@ export class Sink {
       let answers = "";
       for (;;) {
         if (inContent) {
-          const end = bytes.indexOf(END_OF_DATA);
+          const end = endOfData(bytes);
           if (end < 0) {
             // Only what may be the beginning of the end is kept.
             rest = bytes.subarray(Math.max(0, bytes.length - END_OF_DATA.length + 1));

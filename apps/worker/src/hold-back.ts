@@ -1,8 +1,8 @@
 /**
  * When delivery leaves the processors to those who take mail. A client that hands mail in waits for
  * each reply; what is in the queue can wait a little. So while much is being accepted and this
- * machine is short of processor time, only what has waited for some seconds is delivered. What has
- * gathered then goes in larger batches, which cost less. Must not know what a claim is.
+ * machine is short of processor time, only what has waited for a while is delivered. What has gathered
+ * then goes in larger batches, which cost less. Must not know what a claim is.
  */
 import { cpus } from "node:os";
 

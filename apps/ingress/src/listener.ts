@@ -30,7 +30,7 @@ export interface ServedListener {
   readonly options: ServerSessionOptions;
   readonly optionsThroughProxy: ServerSessionOptions;
   /** Tells its sessions when nothing came for too long. */
-  readonly clock: IdleClock;
+  readonly clock: Pick<IdleClock, "watch">;
 }
 
 /** This process in the books. */

@@ -10,7 +10,7 @@ import { cpus } from "node:os";
 const WATCH = 200;
 
 /** As many announcements of accepted mail in that time are much. */
-const MUCH = 10;
+const MUCH = 5;
 
 /** After so many milliseconds without an announcement nothing more is being accepted. */
 const SILENCE = 50;

@@ -13,7 +13,7 @@ import type { LineKey } from "./due-lines.ts";
  * The least time between two announcements of a process, in milliseconds: when there is much to
  * tell, so that one carries more; and when messages come one by one, whose delay would be felt.
  */
-const BUSY_PAUSE = 10;
+const BUSY_PAUSE = 25;
 const QUIET_PAUSE = 1;
 
 /** More commits than this since the last announcement are much to tell. */

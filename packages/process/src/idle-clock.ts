@@ -24,10 +24,11 @@ export class IdleClock {
   readonly #watches = new Roster<Watch>();
   #ticks = 0;
   #timer: ReturnType<typeof setInterval> | undefined;
+  readonly #now = () => this.#ticks;
 
   /** Calls `onIdle` when a limit, none at first, has run out; again only after something happened. */
   watch(onIdle: () => void): IdleWatch {
-    const watch = new Watch(onIdle, () => this.#ticks, () => this.#watches.remove(place));
+    const watch = new Watch(onIdle, this.#now, () => this.#watches.remove(place));
     const place = this.#watches.add(watch);
     this.#timer ??= setInterval(() => this.#tick(), TICK);
     return watch;

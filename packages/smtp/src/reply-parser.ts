@@ -7,6 +7,7 @@
  *
  * This file must not know which command a reply answers.
  */
+import { concat } from "./octets.ts";
 import type { EnhancedCode, Reply } from "./reply.ts";
 
 /** What can be wrong with what a peer sent in place of a reply. */
@@ -65,11 +66,7 @@ export class ReplyParser {
     if (this.#at === this.#bytes.length) {
       this.#bytes = bytes;
     } else {
-      const rest = this.#bytes.subarray(this.#at);
-      const joined = new Uint8Array(rest.length + bytes.length);
-      joined.set(rest);
-      joined.set(bytes, rest.length);
-      this.#bytes = joined;
+      this.#bytes = concat([this.#bytes.subarray(this.#at), bytes]);
     }
     this.#at = 0;
   }

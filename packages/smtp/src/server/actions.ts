@@ -10,7 +10,7 @@
 import type { Envelope, MailParameters, RcptParameters } from "../envelope.ts";
 import type { ForwardPath, ReversePath } from "../path-types.ts";
 
-/** Write these bytes to the peer. */
+/** Write these bytes to the peer; they are not to be changed, as sessions may share them. */
 export interface SendAction {
   readonly type: "send";
   readonly bytes: Uint8Array;

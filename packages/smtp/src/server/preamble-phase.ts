@@ -3,6 +3,7 @@
  *
  * This file must not know the preamble's form.
  */
+import { concat } from "../octets.ts";
 import type { ServerCore } from "./core.ts";
 import { longestPreamble, readProxyPreamble } from "./proxy-preamble.ts";
 
@@ -31,9 +32,5 @@ export function readPreamble(core: ServerCore): boolean {
 
 function joined({ preamble, input }: ServerCore): Uint8Array {
   const rest = input.chunk.subarray(input.position, input.position + longestPreamble);
-  if (preamble.length === 0) return rest;
-  const bytes = new Uint8Array(preamble.length + rest.length);
-  bytes.set(preamble);
-  bytes.set(rest, preamble.length);
-  return bytes;
+  return preamble.length === 0 ? rest : concat([preamble, rest]);
 }

@@ -3,6 +3,7 @@
  *
  * This file must not know what the replies say.
  */
+import { concat } from "../octets.ts";
 import type { Reply } from "../reply.ts";
 import { encodeReply } from "./replies.ts";
 
@@ -25,19 +26,9 @@ export class ReplyBuffer {
 
   /** Takes out what waits. Many sessions may be handed the same bytes: they are not to be changed. */
   take(): Uint8Array {
-    const taken = this.#replies.length === 1 ? this.#replies[0]! : this.#joined();
+    const taken = concat(this.#replies);
     this.#replies.length = 0;
     this.#length = 0;
     return taken;
-  }
-
-  #joined(): Uint8Array {
-    const joined = new Uint8Array(this.#length);
-    let at = 0;
-    for (const bytes of this.#replies) {
-      joined.set(bytes, at);
-      at += bytes.length;
-    }
-    return joined;
   }
 }

@@ -5,6 +5,7 @@
 import type { Sql } from "postgres";
 import type { MessageQuery } from "./messages.ts";
 import { firstIdAt } from "./partitions.ts";
+import type { RecipientState } from "./records.ts";
 
 /**
  * An id is made when a transaction begins, its time of receipt is that of its end. Ids bound a
@@ -54,7 +55,9 @@ export async function searchMessages(
       ${
       state !== undefined
         ? sql`and exists (select 1 from recipients r
-        where r.message_id = m.id and r.state = ${state} ${within("r.message_id")})`
+        where r.message_id = m.id and ${sql(stateColumn(state))} = ${state} ${
+          within("r.message_id")
+        })`
         : sql``
     }
       ${since === undefined ? sql`` : sql`and m.received_at >= ${since}`}
@@ -62,4 +65,9 @@ export async function searchMessages(
       order by m.id desc limit ${limit + 1}`;
   });
   return rows.map((row) => row.id as string);
+}
+
+/** The column that an index finds a state by, or that has it without one. */
+function stateColumn(state: RecipientState): string {
+  return state === "queued" || state === "delivered" ? "r.state" : "r.rare_state";
 }

@@ -150,7 +150,7 @@ export function openMessages({ sql }: Database): MessageStore {
       const [row] = await sql`
         select (select count(*) from deliveries where worker_id is null) as waiting,
           (select count(*) from deliveries where worker_id is not null) as claimed,
-          (select count(*) from recipients where state = 'held') as held,
+          (select count(*) from recipients where rare_state = 'held') as held,
           (select extract(epoch from now() - m.received_at)
            from (select message_id from deliveries order by message_id limit 1) d
            join messages m on m.id = d.message_id) as oldest,

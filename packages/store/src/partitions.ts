@@ -4,7 +4,10 @@
  * They are made ahead. Where one is missing all the same, rows go to the default partition and are
  * moved when theirs is made. No partition has anything of a message whose day it is not.
  */
+import { getTableColumns } from "drizzle-orm";
+import type { PgTable } from "drizzle-orm/pg-core";
 import type { Sql, TransactionSql } from "postgres";
+import { contents, events, messages, recipients } from "./schema/queue.ts";
 
 /** The partitioned tables, each with the column that holds the message's id. */
 export const PARTITIONED = {
@@ -17,12 +20,28 @@ export const PARTITIONED = {
 /** @see PARTITIONED */
 export type Partitioned = keyof typeof PARTITIONED;
 
+/** The columns of a partitioned table that are written: all that Postgres does not make itself. */
+const WRITTEN: Readonly<Record<Partitioned, string>> = {
+  messages: written(messages),
+  contents: written(contents),
+  recipients: written(recipients),
+  events: written(events),
+};
+
+function written(table: PgTable): string {
+  return Object.values(getTableColumns(table))
+    .filter(({ generated }) => generated === undefined)
+    .map(({ name }) => name)
+    .join(", ");
+}
+
 /**
- * How a table's rows lie in their pages: recipients are updated once in a while and get room for it in
- * their own page; content that fits into a page is not moved out of its row.
+ * How a table's rows lie in their pages: most recipients are updated once, soon after the pages around
+ * them filled up, and get room in their own page, as then no index needs a new entry; content that
+ * fits into a page is not moved out of its row.
  */
 const STORED: Partial<Record<Partitioned, string>> = {
-  recipients: "with (fillfactor = 85)",
+  recipients: "with (fillfactor = 45)",
   contents: "with (toast_tuple_target = 8160)",
 };
 
@@ -127,7 +146,7 @@ async function make(sql: Sql, partition: DayPartition, now: number): Promise<voi
     if (alone) {
       await transaction.unsafe(`
         with moved as (delete from ${table}_default where ${range} returning *)
-        insert into ${name} select * from moved`);
+        insert into ${name} (${WRITTEN[table]}) select ${WRITTEN[table]} from moved`);
     }
     // Fails where rows have come in between that would have to be moved; the next upkeep moves them.
     await transaction.unsafe(`
@@ -151,6 +170,8 @@ export async function dropPartition(
     create temporary table kept on commit drop as select * from ${name} where ${keep}`);
   await transaction.unsafe(`alter table ${table} detach partition ${name}`);
   await transaction.unsafe(`drop table ${name}`);
-  await transaction.unsafe(`insert into ${table} select * from kept`);
+  await transaction.unsafe(
+    `insert into ${table} (${WRITTEN[table]}) select ${WRITTEN[table]} from kept`,
+  );
   await transaction.unsafe(`drop table kept`);
 }

@@ -84,6 +84,37 @@ describe("partitions", () => {
   });
 });
 
+test("a delivery changes its recipients within their pages, and writes into no index of theirs", async () => {
+  await keepUp(database, retention);
+  const reasons = [
+    { kind: "domain", name: "pages.test", matched: false },
+    { kind: "client", name: "office", matched: true },
+  ];
+  const recipients = Array.from({ length: 50 }, (_, index) => {
+    const recipient = to(`someone${index}@pages.test`);
+    return { ...recipient, decision: { ...recipient.decision, version: 4, reasons } };
+  });
+  await acceptMany(database, Array.from({ length: 20 }, () => ({ recipients })));
+  const workerId = await register(database);
+  const queue = openQueue(database);
+  const claimed = await queue.claim({ workerId, limit: 100 });
+  const reply = "250 2.0.0 Ok: queued as 4dJrLk6Hq3z1Xb";
+  await queue.record(
+    workerId,
+    claimed.map((one) =>
+      outcomeOf(one, {
+        recipients: one.recipients.map(({ ordinal }) => ({ ordinal, state: "delivered", reply })),
+      })
+    ),
+  );
+  await eventually("the statistics have it", async () => {
+    const [row] = await database.sql`
+      select sum(n_tup_upd)::int as updated, sum(n_tup_hot_upd)::int as within_page
+      from pg_stat_user_tables where relname like 'recipients%'`;
+    return row!.updated === 1000 && row!.within_page === 1000;
+  });
+});
+
 test("mail that comes while its partition is made is taken all the same", async () => {
   const id = v7();
   const table = "messages";

@@ -21,7 +21,7 @@ test("while delivery holds back, what waits is claimed now and then; then all of
   const claimer = new Claimer(delivering, { id: 1 } as never, holdBack);
   while (!holdBack.wanted) {
     at += 10;
-    holdBack.accepted();
+    holdBack.accepted(1);
   }
 
   const running = claimer.run();

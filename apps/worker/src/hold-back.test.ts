@@ -6,13 +6,13 @@ function machine() {
   let at = 0;
   let idle = 0;
   const holdBack = new HoldBack({ now: () => at, processorTime: () => ({ idle, all: 2 * at }) });
-  /** So long, with so much of it idle and an announcement each so many milliseconds. */
-  const pass = (milliseconds: number, { share = 0, every = 10 } = {}) => {
+  /** So long, with so much of it idle, and so many messages each so many milliseconds. */
+  const pass = (milliseconds: number, { share = 0, every = 20, messages = 3 } = {}) => {
     const wanted: boolean[] = [];
     for (let passed = 0; passed < milliseconds; passed += 10) {
       at += 10;
       idle += 20 * share;
-      if (at % every === 0) holdBack.accepted();
+      if (at % every === 0) holdBack.accepted(messages);
       wanted.push(holdBack.wanted);
     }
     return wanted;
@@ -34,14 +34,17 @@ describe("delivery should hold back", () => {
   });
 
   test("not for a little mail on a machine that does other work", () => {
-    expect(machine().pass(5000, { every: 50 })).not.toContain(true);
+    expect(machine().pass(5000, { messages: 1 })).not.toContain(true);
+    expect(machine().pass(5000, { every: 200, messages: 15 })).not.toContain(true);
   });
 
   test("until nothing more comes", () => {
     const { holdBack, pass } = machine();
     pass(600);
     expect(holdBack.wanted).toBe(true);
-    pass(60, { every: Infinity });
+    // Processors that are short make ingresses late with what they tell.
+    expect(pass(80, { every: Infinity })).not.toContain(false);
+    pass(20, { every: Infinity });
     expect(holdBack.wanted).toBe(false);
   });
 
@@ -56,7 +59,7 @@ describe("delivery should hold back", () => {
     let at = 0;
     const blind = new HoldBack({ now: () => at += 10, processorTime: () => undefined });
     for (let turn = 0; turn < 500; turn += 1) {
-      blind.accepted();
+      blind.accepted(100);
       expect(blind.wanted).toBe(false);
     }
   });

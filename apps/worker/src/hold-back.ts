@@ -4,16 +4,20 @@
  * machine is short of processor time, only what has waited for a while is delivered. What has gathered
  * then goes in larger batches, which cost less. Must not know what a claim is.
  */
+import { ANNOUNCEMENT_PAUSE } from "@postern/store";
 import { cpus } from "node:os";
 
 /** How long processors are watched before what they did says something, in milliseconds. */
 const WATCH = 200;
 
-/** As many announcements of accepted mail in that time are much. */
-const MUCH = 5;
+/** So many messages accepted in that time are much. */
+const MUCH = 20;
 
-/** After so many milliseconds without an announcement nothing more is being accepted. */
-const SILENCE = 50;
+/**
+ * After so many milliseconds without a word nothing more is being accepted: under load an ingress tells
+ * of its mail after every pause, late where processors are short.
+ */
+const SILENCE = 4 * ANNOUNCEMENT_PAUSE;
 
 /** With a smaller share of idle time processors are short; with more than the other there is room. */
 const SHORT = 0.2;
@@ -46,9 +50,9 @@ export class HoldBack {
     this.#options = options;
   }
 
-  /** Mail was accepted somewhere. */
-  readonly accepted = (): void => {
-    this.#accepted += 1;
+  /** So many messages were accepted somewhere. */
+  readonly accepted = (messages: number): void => {
+    this.#accepted += messages;
     this.#acceptedAt = this.#options.now();
   };
 

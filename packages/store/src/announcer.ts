@@ -10,10 +10,12 @@ import { QUEUE_CHANNEL } from "./channels.ts";
 import type { LineKey } from "./due-lines.ts";
 
 /**
- * The least time between two announcements of a process, in milliseconds: when there is much to
- * tell, so that one carries more; and when messages come one by one, whose delay would be felt.
+ * The least time between two announcements of a process when there is much to tell, in milliseconds:
+ * each costs all processes, so that one is to carry more.
  */
-const BUSY_PAUSE = 25;
+export const ANNOUNCEMENT_PAUSE = 25;
+
+/** The same when messages come one by one, whose delay would be felt. */
 const QUIET_PAUSE = 1;
 
 /** More commits than this since the last announcement are much to tell. */
@@ -22,39 +24,42 @@ const FEW = 2;
 /** A payload is at most 7,999 bytes; more lines than this are announced as "look everywhere". */
 const MOST_LINES = 300;
 
-/** What an announcement of accepted mail begins with. */
+/** What an announcement of accepted mail begins with; their number follows. */
 const ACCEPTED = "+";
-
-/** What is announced: mail that clients hand in, or what the queue itself adds, as reports. */
-export type Source = "accepted" | "made";
 
 /** Announces lines that got something new. */
 export class Announcer {
   readonly #sql: Sql;
-  readonly #prefix: string;
   #lines = new Set<string>();
   #resting = false;
-  /** Commits to be told of with the next announcement. */
+  /** Commits to be told of with the next announcement, and messages that clients handed in with them. */
   #untold = 0;
+  #accepted = 0;
 
-  constructor(sql: Sql, source: Source) {
+  constructor(sql: Sql) {
     this.#sql = sql;
-    this.#prefix = source === "accepted" ? ACCEPTED : "";
   }
 
-  /** Tells soon: at once when nothing was told just now. */
-  announce(lines: Iterable<LineKey>): void {
+  /**
+   * Tells soon: at once when nothing was told just now. `accepted` is the number of messages that
+   * clients handed in; what the queue itself adds, as reports, is none of them.
+   */
+  announce(lines: Iterable<LineKey>, accepted = 0): void {
     this.#untold += 1;
+    this.#accepted += accepted;
     for (const { destination, priority } of lines) this.#lines.add(`${destination}:${priority}`);
     if (!this.#resting && this.#lines.size > 0) void this.#tell();
   }
 
   async #tell(): Promise<void> {
     this.#resting = true;
-    const lines = this.#lines.size > MOST_LINES ? "" : [...this.#lines].join(" ");
-    const payload = this.#prefix + lines;
+    const payload = [
+      ...(this.#accepted > 0 ? [`${ACCEPTED}${this.#accepted}`] : []),
+      ...(this.#lines.size > MOST_LINES ? [] : this.#lines),
+    ].join(" ");
+    const pause = this.#untold > FEW ? ANNOUNCEMENT_PAUSE : QUIET_PAUSE;
     this.#lines = new Set();
-    const pause = this.#untold > FEW ? BUSY_PAUSE : QUIET_PAUSE;
+    this.#accepted = 0;
     this.#untold = 0;
     try {
       // Nothing is lost with an announcement that a crash of the server swallows: no sync for it.
@@ -72,20 +77,21 @@ export class Announcer {
 
 /** An announcement, read. */
 export interface Announcement {
-  readonly source: Source;
+  /** Messages that clients handed in. */
+  readonly accepted: number;
   /** Undefined: look everywhere. */
   readonly lines: readonly LineKey[] | undefined;
 }
 
-/** Reads an announcement. */
+/** Reads an announcement; an empty one says to look everywhere. */
 export function announced(payload: string): Announcement {
-  const source = payload.startsWith(ACCEPTED) ? "accepted" : "made";
-  const lines = source === "accepted" ? payload.slice(ACCEPTED.length) : payload;
-  if (lines === "") return { source, lines: undefined };
+  const words = payload === "" ? [] : payload.split(" ");
+  const accepted = words[0]?.startsWith(ACCEPTED) === true ? Number(words.shift()) : 0;
+  if (words.length === 0) return { accepted, lines: undefined };
   return {
-    source,
-    lines: lines.split(" ").map((text) => {
-      const [destination, priority] = text.split(":").map(Number);
+    accepted,
+    lines: words.map((word) => {
+      const [destination, priority] = word.split(":").map(Number);
       return { destination: destination!, priority: priority! };
     }),
   };

@@ -1,4 +1,5 @@
 /** Postern's data in Postgres. Nothing outside this package speaks SQL. */
+export { ANNOUNCEMENT_PAUSE } from "./announcer.ts";
 export * from "./audit.ts";
 export * from "./configuration-feed.ts";
 export * from "./configuration-history.ts";

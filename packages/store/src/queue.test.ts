@@ -106,7 +106,7 @@ describe("claims", () => {
   test("a worker that hears of new mail claims it; what is due later is looked at then", async () => {
     const { queue, id } = await worker();
     let [wakes, accepted] = [0, 0];
-    const work = await queue.onWork(() => wakes += 1, () => accepted += 1);
+    const work = await queue.onWork(() => wakes += 1, (messages) => accepted += messages);
     const take = async (hop: string) =>
       (await queue.claim({ workerId: id, limit: 1000 }))
         .filter(({ destination }) => destination.nextHop === hop);
@@ -119,6 +119,7 @@ describe("claims", () => {
       return claimed.length > 0 && claimed;
     });
     await eventually("it is known as accepted", () => accepted > 0);
+    expect(accepted).toBe(1);
     await queue.record(id, [outcomeOf(first!, {
       recipients: [{ ordinal: 0, state: "deferred", reply: "450 4.2.0 later" }],
       dueAt: new Date(Date.now() + 300),

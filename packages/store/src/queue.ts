@@ -67,8 +67,14 @@ export interface Queue {
   ): Promise<void>;
   /** Milliseconds until a claim may find something; as far as this process knows. */
   untilNextDue(room?: Claim["room"]): number;
-  /** Calls `wake` whenever something new may be due, `accepted` before it when clients handed mail in. */
-  onWork(wake: () => void, accepted?: () => void): Promise<{ stop(): Promise<void> }>;
+  /**
+   * Calls `wake` whenever something new may be due, and before it `accepted` with the number of
+   * messages where clients handed in some.
+   */
+  onWork(
+    wake: () => void,
+    accepted?: (messages: number) => void,
+  ): Promise<{ stop(): Promise<void> }>;
 }
 
 /** Destinations asked at once. */
@@ -104,7 +110,7 @@ export function openQueue(
   { limitsOf }: QueuePolicy = { limitsOf: () => undefined },
 ): Queue {
   const destinations = new DestinationIds(sql);
-  const announcer = new Announcer(sql, "made");
+  const announcer = new Announcer(sql);
   const lookout = new Lookout(sql);
   const { lines } = lookout;
   const inHand = new Map<string, { readonly probe: boolean; readonly attempts: number }>();
@@ -333,7 +339,7 @@ export function openQueue(
       };
       const subscription = await sql.listen(QUEUE_CHANNEL, (payload) => {
         const news = announced(payload);
-        if (news.source === "accepted") accepted();
+        if (news.accepted > 0) accepted(news.accepted);
         if (news.lines === undefined) return look();
         for (const line of news.lines) lines.hear(line, now());
         wake();

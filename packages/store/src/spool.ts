@@ -63,7 +63,7 @@ interface Waiting {
 /** Opens the spool. */
 export function openSpool({ sql, pieces: forPieces }: Database): Spool {
   const destinations = new DestinationIds(sql);
-  const announcer = new Announcer(sql, "accepted");
+  const announcer = new Announcer(sql);
   const buffers = new BufferPool();
   const queue: Waiting[] = [];
   let underWay = 0;
@@ -137,7 +137,7 @@ export function openSpool({ sql, pieces: forPieces }: Database): Spool {
       select message, destination, due, due, by, priority
       from json_to_recordset(${JSON.stringify(rows.deliveries)}::text::json) as d (message uuid,
         destination bigint, due timestamptz, by timestamptz, priority smallint)`;
-    announcer.announce(rows.deliveries);
+    announcer.announce(rows.deliveries, batch.length);
   }
 
   return {

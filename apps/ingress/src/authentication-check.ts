@@ -6,7 +6,7 @@
 import { PassThrough } from "node:stream";
 import { type AuthenticationResult, authenticationResult } from "@postern/config";
 import { asNodeResolver, type Resolver } from "@postern/dns";
-import { Header } from "@postern/message";
+import { concat, Header } from "@postern/message";
 import type { AuthenticationMethod } from "@postern/routing";
 
 /** What was found out. */
@@ -136,13 +136,13 @@ function resultOf(found: Status | false | undefined): AuthenticationResult {
  * to be ours: whoever reads behind us must be able to believe those (RFC 8601 §5).
  */
 export function withoutOurResults(front: readonly Uint8Array[], hostname: string): Uint8Array {
-  const bytes = joined(front);
+  const bytes = concat(front);
   const header = new Header(bytes);
   const isForged = (name: string, value: string) =>
     name.toLowerCase() === "authentication-results" && claims(value, hostname);
   if (!header.fields.some(({ name, value }) => isForged(name, value))) return bytes;
   const kept = header.fields.flatMap(({ name, value, raw }) => isForged(name, value) ? [] : [raw]);
-  return joined([...kept, bytes.subarray(header.octets.length)]);
+  return concat([...kept, bytes.subarray(header.octets.length)]);
 }
 
 /** Whether the field's authserv-id, behind comments, in quotes or not, is this name. */
@@ -166,14 +166,4 @@ function withoutComments(value: string): string {
     else if (depth === 0) kept += character;
   }
   return kept;
-}
-
-function joined(parts: readonly Uint8Array[]): Uint8Array {
-  const all = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    all.set(part, at);
-    at += part.length;
-  }
-  return all;
 }

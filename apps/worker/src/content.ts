@@ -6,6 +6,7 @@
  * This file must not know sessions or replies.
  */
 import {
+  concat,
   ContentSurvey,
   encodeWords,
   formatField,
@@ -47,7 +48,7 @@ export async function editedContent(
   const header = edit(reader, edits);
   const skipped = reader.header.octets.length;
   if (original.whole !== undefined) {
-    return inMemory(join([header, original.whole.subarray(skipped)]));
+    return inMemory(concat([header, original.whole.subarray(skipped)]));
   }
   return {
     size: size - skipped + header.length,
@@ -127,7 +128,7 @@ export async function inSevenBit(
   }
   take(converter.end());
   if (converter.failure !== undefined) return { failure: converter.failure };
-  if (whole !== undefined) return { content: inMemory(join(kept)) };
+  if (whole !== undefined) return { content: inMemory(concat(kept)) };
   return {
     content: { size, whole: undefined, passing: false, open: () => convertedStream(content) },
   };
@@ -141,14 +142,4 @@ async function* convertedStream(content: Content): AsyncIterable<Uint8Array> {
 
 function inMemory(whole: Uint8Array): Content {
   return { size: whole.length, whole, passing: false, open: () => [whole] };
-}
-
-function join(pieces: readonly Uint8Array[]): Uint8Array {
-  const whole = new Uint8Array(pieces.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const piece of pieces) {
-    whole.set(piece, at);
-    at += piece.length;
-  }
-  return whole;
 }

@@ -5,6 +5,7 @@
  */
 import type { Socket } from "node:net";
 import type { Timeouts, TlsPolicy } from "@postern/config";
+import { concat } from "@postern/message";
 import { IdleClock } from "@postern/process";
 import {
   type Capabilities,
@@ -214,16 +215,7 @@ function converse(
     /** Writes what was gathered at once: a write is a packet, and in TLS a record. */
     function flush() {
       if (gathered.length === 0) return;
-      if (gathered.length === 1) socket.write(gathered[0]!);
-      else {
-        const joined = new Uint8Array(gatheredBytes);
-        let at = 0;
-        for (const bytes of gathered) {
-          joined.set(bytes, at);
-          at += bytes.length;
-        }
-        socket.write(joined);
-      }
+      socket.write(concat(gathered));
       gathered = [];
       gatheredBytes = 0;
     }

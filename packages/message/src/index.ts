@@ -7,6 +7,7 @@ export { formatField, Header } from "./header.ts";
 export type { Field, HeaderEdit } from "./header.ts";
 export { HeaderReader, MAX_HEADER_OCTETS } from "./header-reader.ts";
 export type { HeaderState } from "./header-reader.ts";
+export { concat } from "./octets.ts";
 export { addressLiteral, receivedField, returnPathField, transmissionProtocol } from "./trace.ts";
 export type { Received, TransmissionProtocol } from "./trace.ts";
 export { buildDsn, dsnFrame } from "./delivery-status.ts";

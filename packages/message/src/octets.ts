@@ -34,7 +34,7 @@ export function octetsOf(text: string): Uint8Array {
   return encoder.encode(text);
 }
 
-/** All the pieces as one. */
+/** All the pieces as one; a single piece is handed back as it is, not copied. */
 export function concat(pieces: readonly Uint8Array[]): Uint8Array {
   if (pieces.length === 1) return pieces[0]!;
   let length = 0;

@@ -1,7 +1,7 @@
 /** The embedded Postgres under the gateway's eyes: a real one, killed. */
 import { connect } from "node:net";
-import type { Log } from "@postern/process";
 import { expect, test } from "vitest";
+import { listeningLog } from "../../../tests/log.ts";
 import { keepPostgres } from "./embedded-postgres.ts";
 
 /** Whether something accepts connections at the address. */
@@ -22,11 +22,10 @@ test("a Postgres that was killed is started again at the same address", async ()
   await Deno.chmod(dataDir, 0o755);
   const again = Promise.withResolvers<void>();
   const heard: string[] = [];
-  const say = (message: string) => {
+  const log = listeningLog((message) => {
     heard.push(message);
     if (message === "Postgres runs again") again.resolve();
-  };
-  const log: Log = { debug: say, info: say, warning: say, error: say, with: () => log };
+  });
 
   const postgres = await keepPostgres({ dataDir, log, durable: false });
   try {

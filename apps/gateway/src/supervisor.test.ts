@@ -1,7 +1,7 @@
 /** The supervisor with real processes that die, drain, refuse to stop, or are orphaned. */
 import { fileURLToPath } from "node:url";
-import type { Log } from "@postern/process";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { listeningLog } from "../../../tests/log.ts";
 import { supervise, type SupervisionTimes } from "./supervisor.ts";
 
 const script = fileURLToPath(new URL("./testing/child.ts", import.meta.url));
@@ -35,13 +35,6 @@ function notes(name: string): string[] {
   }
 }
 
-/** A log that keeps its lines and calls `heard` for each. */
-function listen(heard: (message: string, fields: Record<string, unknown>) => void): Log {
-  const say = (message: string, fields: Record<string, unknown> = {}) => heard(message, fields);
-  const log: Log = { debug: say, info: say, warning: say, error: say, with: () => log };
-  return log;
-}
-
 async function until(holds: () => boolean): Promise<void> {
   const watcher = Deno.watchFs(folder);
   try {
@@ -57,7 +50,7 @@ async function until(holds: () => boolean): Promise<void> {
 describe("supervise", () => {
   test("reports where all listen, and drains all", async () => {
     const children = [child("a", "serves"), child("b", "serves")];
-    const supervisor = supervise({ children, env: {}, log: listen(() => {}), times });
+    const supervisor = supervise({ children, env: {}, log: listeningLog(), times });
     expect(await supervisor.firstStart).toEqual({
       ok: true,
       listening: { a: ["smtp://a:1"], b: ["smtp://a:1"] },
@@ -68,7 +61,7 @@ describe("supervise", () => {
 
   test("starts again what dies, with a pause that doubles to its limit", async () => {
     const pauses: unknown[] = [];
-    const log = listen((_, fields) => pauses.push(fields["pause"]));
+    const log = listeningLog((_, fields) => pauses.push(fields["pause"]));
     const supervisor = supervise({ children: [child("a", "dies-thrice")], env: {}, log, times });
     await until(() => notes("a").length === 4);
     await supervisor.stop();
@@ -77,7 +70,7 @@ describe("supervise", () => {
 
   test("a child that served long enough starts again with the first pause", async () => {
     const pauses: unknown[] = [];
-    const log = listen((_, fields) => pauses.push(fields["pause"]));
+    const log = listeningLog((_, fields) => pauses.push(fields["pause"]));
     const supervisor = supervise({
       children: [child("a", "dies-thrice")],
       env: {},
@@ -91,7 +84,7 @@ describe("supervise", () => {
 
   test("exit code 1 before it ever served ends the first start", async () => {
     const children = [child("a", "serves"), child("b", "fails")];
-    const supervisor = supervise({ children, env: {}, log: listen(() => {}), times });
+    const supervisor = supervise({ children, env: {}, log: listeningLog(), times });
     expect(await supervisor.firstStart).toEqual({ ok: false, failed: "b" });
     await supervisor.stop();
     expect(notes("b")).toEqual(["start"]);
@@ -102,7 +95,7 @@ describe("supervise", () => {
     const supervisor = supervise({
       children: [child("a", "stubborn")],
       env: {},
-      log: listen((message) => heard.push(message)),
+      log: listeningLog((message) => heard.push(message)),
       times: { ...times, drain: 50 },
     });
     await supervisor.firstStart;

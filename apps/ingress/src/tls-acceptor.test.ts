@@ -3,12 +3,10 @@ import { connect, type TLSSocket } from "node:tls";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Log } from "@postern/process";
 import { type CertificateSource, openCertificate } from "@postern/tls";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { listeningLog } from "../../../tests/log.ts";
 import { type HandshakeFailure, type Secured, TlsAcceptor } from "./tls-acceptor.ts";
-
-const log: Log = { debug() {}, info() {}, warning() {}, error() {}, with: () => log };
 
 let folder: string;
 let source: CertificateSource;
@@ -24,13 +22,17 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "postern-acceptor-"));
   const own = await openCertificate(
     { tls: undefined, dataDir: folder, hostname: "one.test" },
-    log,
+    listeningLog(),
     () => new Date(),
   );
   await writeFile(join(folder, "cert.pem"), own.current.cert);
   await writeFile(join(folder, "key.pem"), own.current.key);
   const tls = { certFile: join(folder, "cert.pem"), keyFile: join(folder, "key.pem") };
-  source = await openCertificate({ tls, dataDir: folder, hostname: "x" }, log, () => new Date());
+  source = await openCertificate(
+    { tls, dataDir: folder, hostname: "x" },
+    listeningLog(),
+    () => new Date(),
+  );
   acceptor = new TlsAcceptor(source);
   server = createServer({ allowHalfOpen: true }, (socket) => {
     open.push(socket);
@@ -114,7 +116,7 @@ test("a client that goes away, or says nothing, has the handshake's time and no 
 test("a new certificate is shown to those who come then", async () => {
   const other = await openCertificate(
     { tls: undefined, dataDir: join(folder, "other"), hostname: "two.test" },
-    log,
+    listeningLog(),
     () => new Date(),
   );
   await writeFile(join(folder, "cert.pem"), other.current.cert);

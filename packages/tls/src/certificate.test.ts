@@ -2,8 +2,9 @@ import { X509Certificate } from "node:crypto";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Log, StartError } from "@postern/process";
+import { StartError } from "@postern/process";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { listeningLog } from "../../../tests/log.ts";
 import { checkCertificate, openCertificate } from "./index.ts";
 import { makeSelfSigned } from "./self-signed.ts";
 
@@ -23,9 +24,7 @@ interface Said {
 }
 function recordingLog() {
   const said: Said[] = [];
-  const say = (message: string) => void said.push({ message });
-  const log: Log = { debug: say, info: say, warning: say, error: say, with: () => log };
-  return { said, log };
+  return { said, log: listeningLog((message) => said.push({ message })) };
 }
 
 describe("a certificate of our own making", () => {

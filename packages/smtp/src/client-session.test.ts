@@ -24,12 +24,18 @@ function take(session: ClientSession): ClientAction[] {
   return actions;
 }
 
+/** Says what there is to say, then hears this. */
+function hear(session: ClientSession, text: string): void {
+  take(session);
+  session.receive(encoder.encode(text));
+}
+
 function opened(keywords: string[], options: Partial<ClientSessionOptions> = {}): ClientSession {
   const session = new ClientSession({ ehloName: "client.example", ...options });
-  session.receive(encoder.encode("220 hop.example\r\n"));
+  hear(session, "220 hop.example\r\n");
   const lines = ["hop.example", ...keywords];
   const reply = lines.map((line, at) => `250${at === keywords.length ? " " : "-"}${line}\r\n`);
-  session.receive(encoder.encode(reply.join("")));
+  hear(session, reply.join(""));
   take(session);
   return session;
 }
@@ -37,9 +43,9 @@ function opened(keywords: string[], options: Partial<ClientSessionOptions> = {})
 function inContent(keywords: string[], options?: Partial<ClientSessionOptions>): ClientSession {
   const session = opened(keywords, options);
   session.deliver(transaction);
-  session.receive(encoder.encode("250 ok\r\n"));
-  session.receive(encoder.encode("250 ok\r\n"));
-  if (!keywords.includes("CHUNKING")) session.receive(encoder.encode("354 go\r\n"));
+  hear(session, "250 ok\r\n");
+  hear(session, "250 ok\r\n");
+  if (!keywords.includes("CHUNKING")) hear(session, "354 go\r\n");
   expect(take(session).at(-1)?.type).toBe("needContent");
   return session;
 }
@@ -104,7 +110,7 @@ describe("doubt begins when the end of the content was handed out", () => {
     const session = inContent(["PIPELINING"]);
     session.endOfContent();
     take(session);
-    session.receive(encoder.encode("250 ok\r\n"));
+    hear(session, "250 ok\r\n");
     session.deliver(transaction);
     take(session);
     session.disconnected();
@@ -124,7 +130,7 @@ describe("back-pressure", () => {
     expect(session.content(new Uint8Array(9))).toBe(true);
     expect(session.content(new Uint8Array(1))).toBe(false);
     take(session);
-    session.receive(encoder.encode("250 ok\r\n"));
+    hear(session, "250 ok\r\n");
     expect(take(session).at(-1)).toEqual({ type: "needContent", form: "asIs", first: false });
   });
 
@@ -146,7 +152,7 @@ test("time-outs are those of RFC 5321 §4.5.3.2, or the caller's", () => {
   const expected = (name: string, seconds: number) =>
     expect(session.timeout).toEqual({ name, seconds });
   const receive = (text: string) => {
-    session.receive(encoder.encode(text));
+    hear(session, text);
     take(session);
   };
   expected("greeting", 300);
@@ -174,20 +180,63 @@ test("time-outs are those of RFC 5321 §4.5.3.2, or the caller's", () => {
   expect(session.ended).toBe(true);
 });
 
+test("a reply to what was not said yet ends the session: it would shift all that follow", () => {
+  for (const early of ["220 hi\r\n220 and welcome\r\n", "220 hi\r\n250 ok\r\n250 ok\r\n"]) {
+    const session = new ClientSession({ ehloName: "x" });
+    session.deliver(transaction);
+    hear(session, early);
+    expect(take(session)).toMatchObject([
+      { type: "outcome", outcome: { recipients: [{ status: "transient" }] } },
+      { type: "close", failure: { kind: "unexpectedReply", command: "EHLO" } },
+    ]);
+  }
+  const session = opened([]);
+  session.deliver(transaction);
+  hear(session, "250 ok\r\n550 5.1.1 unknown\r\n");
+  expect(take(session)[0]).toMatchObject({ outcome: { recipients: [{ status: "transient" }] } });
+});
+
+test("replies are counted when they are whole; a session that says QUIT is ending", () => {
+  const session = new ClientSession({ ehloName: "x" });
+  hear(session, "220-hi\r\n220 the");
+  expect(session.replies).toBe(0);
+  hear(session, "re\r\n");
+  hear(session, "250-x\r\n250 LIMITS MAILMAX=1\r\n");
+  expect([session.replies, session.ending]).toEqual([2, false]);
+  session.deliver(transaction);
+  hear(session, "250 ok\r\n");
+  hear(session, "550 no\r\n");
+  expect(session.ending).toBe(false);
+  hear(session, "250 reset\r\n");
+  expect([session.ending, session.ended]).toEqual([true, false]);
+});
+
+test.each(["OAUTHBEARER", "XOAUTH2"])(
+  "%s acknowledges one challenge, not one after another",
+  (name) => {
+    const credentials = { kind: "token", user: "u", token: "t" } as const;
+    const session = opened([`AUTH ${name}`], { credentials, tlsActive: {} });
+    hear(session, "334 e30=\r\n");
+    expect(take(session)).toMatchObject([{ type: "send" }]);
+    hear(session, "334 e30=\r\n");
+    expect(take(session)).toMatchObject([{ type: "close", failure: { kind: "authFailed" } }]);
+  },
+);
+
 test("a long token goes in a line of its own (RFC 4954 §4)", () => {
   const credentials = { kind: "token", user: "u", token: "t".repeat(2000) } as const;
   const session = opened(["AUTH OAUTHBEARER"], { credentials, tlsActive: {} });
-  session.receive(encoder.encode("334 \r\n"));
+  hear(session, "334 \r\n");
   const [action] = take(session);
   expect(action?.type === "send" && action.bytes.length).toBeGreaterThan(2000);
-  session.receive(encoder.encode("235 ok\r\n"));
+  hear(session, "235 ok\r\n");
   expect(take(session)).toMatchObject([{ type: "ready" }]);
 });
 
 test("an outcome has an enhanced code even where the reply has none", () => {
   const session = opened([]);
   session.deliver(transaction);
-  session.receive(encoder.encode("554 no\r\n"));
+  hear(session, "554 no\r\n");
   const outcome = take(session).find((action) => action.type === "outcome");
   expect(enhancedCodeOf(outcome!.outcome.recipients[0]!)).toBe("5.0.0");
 });

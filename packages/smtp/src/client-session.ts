@@ -48,6 +48,7 @@ export class ClientSession {
   #quitAsked = false;
   /** MAIL commands said, against MAILMAX of RFC 9422. */
   #transactions = 0;
+  #replies = 0;
   /** The session is ending or has ended: by QUIT, or by a failure. */
   #ending: { readonly failure?: SessionFailure } | undefined;
 
@@ -78,7 +79,9 @@ export class ClientSession {
         const { problem } = parsed;
         return this.#break({ kind: "malformedReply", command: this.#command, problem });
       }
-      this.#take(parsed.reply);
+      this.#replies++;
+      if (this.#conversation.awaitsUnsaid) this.#refuseEarly(parsed.reply);
+      else this.#take(parsed.reply);
       if (this.#inHandshake && parser.kept > 0) return this.#failAs("tlsInjection");
     }
   }
@@ -161,11 +164,25 @@ export class ClientSession {
     this.#break({ kind: "timedOut", command: this.#command });
   }
 
-  /** The time-out that applies now, counted from the last event; `undefined`: the caller's turn. */
+  /**
+   * The time-out that applies now, counted from when the last reply was whole or content was last
+   * handed in; `undefined`: the caller's turn. Bytes of a reply that is not whole must not put it off,
+   * or a peer that drips them has all the time in the world.
+   */
   get timeout(): ClientTimeout | undefined {
     const name = timeoutOf[this.#conversation.state];
     if (name === undefined) return undefined;
     return { name, seconds: this.#options.timeouts?.[name] ?? clientTimeoutSeconds[name] };
+  }
+
+  /** Replies that came so far: when it grows, time-outs count anew. */
+  get replies(): number {
+    return this.#replies;
+  }
+
+  /** Whether the session takes no transaction any more: it is ending, as after QUIT, or has ended. */
+  get ending(): boolean {
+    return this.#ending !== undefined;
   }
 
   /** Whether the session has ended: `next()` returns what is left, up to `close`. */
@@ -194,6 +211,11 @@ export class ClientSession {
     const awaited = this.#conversation.answered();
     this.#perform(step, reply, command, awaited);
     if (this.#delivery?.advance()) this.#decided();
+  }
+
+  /** A reply to what was not said yet answers nothing: taken for one, it would shift all that follow. */
+  #refuseEarly(reply: Reply): void {
+    this.#break({ kind: "unexpectedReply", command: this.#command, reply });
   }
 
   #break(failure: SessionFailure): void {

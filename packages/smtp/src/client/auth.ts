@@ -104,14 +104,16 @@ function bearer(
   const head = mechanism === "XOAUTH2"
     ? `user=${user}${separator}`
     : `n,a=${escapeName(user)},${separator}`;
+  let acknowledged = false;
   return {
     mechanism,
     initial: utf8.encode(`${head}auth=Bearer ${token}${separator}${separator}`),
     // The challenge is the error; it must be acknowledged before the server says 535.
-    challenge: () => ({
-      kind: "respond",
-      bytes: mechanism === "XOAUTH2" ? empty : utf8.encode(separator),
-    }),
+    challenge() {
+      if (acknowledged) return { kind: "fail", detail: `${mechanism} asked for more than a token` };
+      acknowledged = true;
+      return { kind: "respond", bytes: mechanism === "XOAUTH2" ? empty : utf8.encode(separator) };
+    },
     complete: () => undefined,
   };
 }

@@ -15,6 +15,8 @@ export interface Awaited {
   readonly state: AwaitingState;
   /** The recipient's index in the envelope, for RCPT and for LMTP's final replies; else −1. */
   readonly recipient: number;
+  /** How many actions are handed out when its command is. */
+  readonly saidBy: number;
 }
 
 const encoder = new TextEncoder();
@@ -30,6 +32,9 @@ export class Conversation {
 
   #actions: ClientAction[] = [];
   #taken = 0;
+  /** Actions ever queued, and ever handed out. */
+  #queued = 0;
+  #handedOut = 0;
   #awaited: Awaited[] = [];
   #answered = 0;
   /** The action that holds the end of the content while it waits in the queue. */
@@ -45,14 +50,20 @@ export class Conversation {
     return this.#awaited.length - this.#answered;
   }
 
+  /** Whether the peer cannot have read yet what it would answer now. */
+  get awaitsUnsaid(): boolean {
+    const awaited = this.#awaited[this.#answered];
+    return awaited !== undefined && awaited.saidBy > this.#handedOut;
+  }
+
   /** Queues command lines, each with its CRLF. */
   say(lines: string): void {
-    this.#actions.push({ type: "send", bytes: encoder.encode(lines) });
+    this.send(encoder.encode(lines));
   }
 
   /** Queues bytes of content. */
   send(bytes: Uint8Array): void {
-    this.#actions.push({ type: "send", bytes });
+    this.emit({ type: "send", bytes });
   }
 
   /** Queues the bytes that complete the content; the last piece is what makes it complete. */
@@ -63,11 +74,12 @@ export class Conversation {
 
   emit(action: ClientAction): void {
     this.#actions.push(action);
+    this.#queued++;
   }
 
-  /** Expects one more reply. */
+  /** Expects one more reply, to what was queued last. */
   expect(state: AwaitingState, recipient = -1): void {
-    this.#awaited.push({ state, recipient });
+    this.#awaited.push({ state, recipient, saidBy: this.#queued });
   }
 
   /** A reply came: what it answers, or `undefined` if none is awaited. */
@@ -98,6 +110,7 @@ export class Conversation {
       this.#close = undefined;
       return close;
     }
+    this.#handedOut++;
     if (++this.#taken === this.#actions.length) {
       this.#actions = [];
       this.#taken = 0;

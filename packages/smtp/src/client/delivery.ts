@@ -98,7 +98,7 @@ export class Delivery {
     }
     if (this.#outcomes[this.#accepted[0]!] !== undefined) return true;
     if (this.#plan.transfer === "BDAT") this.#wantContent();
-    else this.#sayData("");
+    else this.#sayData();
     return false;
   }
 
@@ -196,24 +196,21 @@ export class Delivery {
   /** MAIL if it was not said yet, RCPTs, and DATA after the last of them, within the depth. */
   #sayBatch(): void {
     const { mail, offered, rcpt, transfer } = this.#plan;
-    let lines = "";
-    let left = this.#depth;
-    if (!this.#mailSaid) {
-      this.#mailSaid = true;
-      lines = mail;
-      this.#conversation.expect("mail");
-      left--;
-    }
-    for (; left > 0 && !this.#allSaid; left--, this.#said++) {
-      lines += rcpt[this.#said];
-      this.#conversation.expect("rcpt", offered[this.#said]);
-    }
-    if (left > 0 && this.#depth > 1 && transfer === "DATA") this.#sayData(lines);
-    else this.#conversation.say(lines);
+    const saysMail = !this.#mailSaid;
+    const from = this.#said;
+    const room = this.#depth - (saysMail ? 1 : 0);
+    this.#mailSaid = true;
+    this.#said = Math.min(from + room, offered.length);
+    const said = rcpt.slice(from, this.#said);
+    const saysData = said.length < room && this.#depth > 1 && transfer === "DATA";
+    this.#conversation.say([saysMail ? mail : "", ...said, saysData ? "DATA\r\n" : ""].join(""));
+    if (saysMail) this.#conversation.expect("mail");
+    for (const index of offered.slice(from, this.#said)) this.#conversation.expect("rcpt", index);
+    if (saysData) this.#conversation.expect("data");
   }
 
-  #sayData(before: string): void {
-    this.#conversation.say(`${before}DATA\r\n`);
+  #sayData(): void {
+    this.#conversation.say("DATA\r\n");
     this.#conversation.expect("data");
   }
 

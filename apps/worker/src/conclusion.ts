@@ -12,7 +12,8 @@ import type { Delivering } from "./delivering.ts";
 import { type Concern, concern } from "./concern.ts";
 import { reportOn } from "./report.ts";
 import { nextAttempt, scheduleOf } from "./retry.ts";
-import type { Attempt } from "./verdict.ts";
+import type { SessionPlace } from "./next-hop-session.ts";
+import type { Attempt, AttemptFacts } from "./verdict.ts";
 
 /** Milliseconds until content is asked for again while Postgres is away. */
 const UNAVAILABLE_PAUSE = 500;
@@ -35,11 +36,17 @@ export async function conclude(
     notBefore,
     deliverBy: deliverByOf(delivery),
   });
-  const ends = verdicts.map(({ ordinal, status, reply }): RecipientOutcome => {
-    if (status === "delivered") return { ordinal, state: "delivered", reply };
-    if (status === "never") return { ordinal, state: "bounced", reply };
-    if (later !== undefined) return { ordinal, state: "deferred", reply };
-    return { ordinal, state: "bounced", reply: `554 5.4.7 Given up after retries; last: ${reply}` };
+  const ends = verdicts.map(({ ordinal, status, reply, place }): RecipientOutcome => {
+    const isElsewhere = place !== undefined && !isSamePlace(place, facts);
+    const where = { ordinal, ...(isElsewhere ? { session: place } : {}) };
+    if (status === "delivered") return { ...where, state: "delivered", reply };
+    if (status === "never") return { ...where, state: "bounced", reply };
+    if (later !== undefined) return { ...where, state: "deferred", reply };
+    return {
+      ...where,
+      state: "bounced",
+      reply: `554 5.4.7 Given up after retries; last: ${reply}`,
+    };
   });
   const concerns = ends.flatMap((end, index) => {
     const recipient = delivery.recipients.find(({ ordinal }) => ordinal === end.ordinal);
@@ -59,23 +66,35 @@ export async function conclude(
     facts.host,
     delivering,
   );
-  for (const { ordinal, state, reply } of recipients) {
+  recipients.forEach(({ ordinal, state, reply }, index) => {
+    const host = verdicts[index]?.place?.host ?? facts.host;
     log.info(`recipient ${state}`, {
       id: delivery.messageId,
       recipient: delivery.recipients.find((one) => one.ordinal === ordinal)?.forwardPath,
-      host: facts.host ?? facts.relay,
+      ...(host === undefined ? { relay: facts.relay } : { host }),
       reply,
     });
-  }
+  });
+  const isDeferred = recipients.some(({ state }) => state === "deferred");
   return {
     messageId: delivery.messageId,
     destinationId: delivery.destinationId,
     at,
     recipients,
-    dueAt: recipients.some(({ state }) => state === "deferred") ? later : undefined,
-    attempt: facts,
+    dueAt: isDeferred ? later : undefined,
+    attempt: {
+      ...facts,
+      ...(isDeferred ? { nextAttemptAt: later?.toISOString() } : {}),
+      ...(report === undefined ? {} : { report: report.message.id }),
+    },
     ...(report === undefined ? {} : { report }),
   };
+}
+
+function isSamePlace(place: SessionPlace, facts: AttemptFacts): boolean {
+  const { host, address, port, tls } = facts;
+  return place.host === host && place.address === address && place.port === port &&
+    (place.tls === undefined) === (tls === undefined);
 }
 
 /** When the time is over that the sender set for delivery (RFC 2852 §4). */

@@ -6,7 +6,11 @@ import type { NextHop } from "./next-hops.ts";
 /** An open connection and the address it goes to, or why there is none. */
 export type Connected =
   | { readonly socket: Socket; readonly address: string }
-  | { readonly problem: string };
+  | {
+    readonly problem: string;
+    /** Whether there was an address to try. */
+    readonly dialled: boolean;
+  };
 
 /** Connects to the first address of a next hop that answers. */
 export async function connectTo(
@@ -22,7 +26,8 @@ export async function connectTo(
     ? addresses
     : addresses.filter((address) => isIPv6(address) === isIPv6(sourceAddress));
   if (reachable.length === 0) {
-    return { problem: `Cannot connect to ${host}: no address of the family of ${sourceAddress}` };
+    const problem = `Cannot connect to ${host}: no address of the family of ${sourceAddress}`;
+    return { problem, dialled: false };
   }
   const reached = await reachFirst(reachable, {
     dial: (address) => dial(address, port, sourceAddress, seconds),
@@ -35,7 +40,7 @@ export async function connectTo(
   const problems = reached.problems.map(({ address, problem }) =>
     `[${address}]:${port}: ${problem}`
   );
-  return { problem: `Cannot connect to ${host} ${problems.join(", ")}` };
+  return { problem: `Cannot connect to ${host} ${problems.join(", ")}`, dialled: true };
 }
 
 function dial(

@@ -39,18 +39,18 @@ test("a host that answers again is forgiven; another port is another host; case 
 
 test("a host that cannot do TLS is spoken to in clear for ten minutes", () => {
   const { hosts, pass } = memory();
-  expect(hosts.goesInClear(a)).toBe(false);
-  hosts.goInClear(a);
-  expect(hosts.goesInClear(a)).toBe(true);
-  expect(hosts.goesInClear(b)).toBe(false);
+  expect(hosts.tlsProblem(a)).toBeUndefined();
+  hosts.goInClear(a, "no");
+  expect(hosts.tlsProblem(a)).toBe("no");
+  expect(hosts.tlsProblem(b)).toBeUndefined();
   pass(600);
-  expect(hosts.goesInClear(a)).toBe(false);
+  expect(hosts.tlsProblem(a)).toBeUndefined();
 });
 
 test("it never remembers more than its capacity", () => {
   const { hosts } = memory();
-  for (let n = 0; n <= 10_000; n++) hosts.goInClear({ host: `h${n}`, port: 25 });
-  expect(hosts.goesInClear({ host: "h0", port: 25 })).toBe(false);
-  expect(hosts.goesInClear({ host: "h1", port: 25 })).toBe(true);
-  expect(hosts.goesInClear({ host: "h10000", port: 25 })).toBe(true);
+  for (let n = 0; n <= 10_000; n++) hosts.goInClear({ host: `h${n}`, port: 25 }, "no");
+  expect(hosts.tlsProblem({ host: "h0", port: 25 })).toBeUndefined();
+  expect(hosts.tlsProblem({ host: "h1", port: 25 })).toBe("no");
+  expect(hosts.tlsProblem({ host: "h10000", port: 25 })).toBe("no");
 });

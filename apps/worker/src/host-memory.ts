@@ -20,11 +20,17 @@ export interface Host {
   readonly port: number;
 }
 
+interface Memory {
+  /** Milliseconds since 1970. */
+  readonly until: number;
+  readonly why: string;
+}
+
 /** Remembers hosts for a while. */
 export class HostMemory {
   readonly #now: () => Date;
-  readonly #shunned = new Map<string, number>();
-  readonly #clear = new Map<string, number>();
+  readonly #shunned = new Map<string, Memory>();
+  readonly #clear = new Map<string, Memory>();
 
   constructor(now: () => Date) {
     this.#now = now;
@@ -32,7 +38,7 @@ export class HostMemory {
 
   /** It could not be connected to. */
   shun(host: Host): void {
-    remember(this.#shunned, host, this.#now().getTime() + SHUNNED_MILLISECONDS);
+    this.#remember(this.#shunned, host, SHUNNED_MILLISECONDS);
   }
 
   /** It could be connected to. */
@@ -40,38 +46,38 @@ export class HostMemory {
     this.#shunned.delete(keyOf(host));
   }
 
-  /** Its TLS handshake failed, where TLS is not demanded. */
-  goInClear(host: Host): void {
-    remember(this.#clear, host, this.#now().getTime() + CLEAR_MILLISECONDS);
+  /** Its TLS failed for this reason, where TLS is not demanded. */
+  goInClear(host: Host, problem: string): void {
+    this.#remember(this.#clear, host, CLEAR_MILLISECONDS, problem);
   }
 
-  goesInClear(host: Host): boolean {
-    return this.#remembers(this.#clear, host);
+  /** Why its TLS failed lately; undefined where it did not. */
+  tlsProblem(host: Host): string | undefined {
+    return this.#recall(this.#clear, host)?.why;
   }
 
   /** The hosts in their order, those that are shunned after the others. */
   inOrder<T extends Host>(hosts: readonly T[]): T[] {
     if (this.#shunned.size === 0) return [...hosts];
-    const shunned = new Set(hosts.filter((host) => this.#remembers(this.#shunned, host)));
+    const shunned = new Set(hosts.filter((host) => this.#recall(this.#shunned, host)));
     return [...hosts.filter((host) => !shunned.has(host)), ...shunned];
   }
 
-  #remembers(memory: Map<string, number>, host: Host): boolean {
-    const until = memory.get(keyOf(host));
-    if (until === undefined) return false;
-    if (until > this.#now().getTime()) return true;
+  #remember(memory: Map<string, Memory>, host: Host, milliseconds: number, why = ""): void {
+    // A key that is set anew goes to the end, so that the first one is the oldest.
     memory.delete(keyOf(host));
-    return false;
+    memory.set(keyOf(host), { until: this.#now().getTime() + milliseconds, why });
+    if (memory.size > CAPACITY) memory.delete(memory.keys().next().value!);
+  }
+
+  #recall(memory: Map<string, Memory>, host: Host): Memory | undefined {
+    const remembered = memory.get(keyOf(host));
+    if (remembered === undefined || remembered.until > this.#now().getTime()) return remembered;
+    memory.delete(keyOf(host));
+    return undefined;
   }
 }
 
 function keyOf({ host, port }: Host): string {
   return `${host.toLowerCase()}:${port}`;
-}
-
-function remember(memory: Map<string, number>, host: Host, until: number): void {
-  // A key that is set anew goes to the end, so that the first one is the oldest.
-  memory.delete(keyOf(host));
-  memory.set(keyOf(host), until);
-  if (memory.size > CAPACITY) memory.delete(memory.keys().next().value!);
 }

@@ -25,6 +25,9 @@ const AT_ONCE = 20;
  */
 const UNRECORDED = 60;
 
+/** What is said while Postgres, where the content is, is away. */
+const UNREAD = "451 4.3.0 The content could not be read";
+
 interface Task {
   readonly delivery: ClaimedDelivery;
   readonly workerId: number;
@@ -110,6 +113,7 @@ export class Lane {
         return await concludeOverdue(delivery, delivery.overdue, relay, this.#delivering);
       }
       attempt = await this.#transport.deliver(delivery, relay, () => lease.holds(workerId));
+      if (attempt.error !== undefined) attempt = withRest(delivery, attempt);
       const concluded = await conclude(delivery, relay, attempt, this.#delivering);
       const destination = destinationOf(attempt, relay);
       return destination === undefined ? concluded : { ...concluded, destination };
@@ -130,9 +134,9 @@ export class Lane {
   ): Promise<DeliveryOutcome> {
     const { log, now } = this.#delivering;
     const { messageId, destinationId, destination, recipients } = delivery;
-    const facts = { relay: destination.relay, seconds: 0, error: String(error) };
+    const facts = { relay: destination.relay, seconds: 0, ...attempt?.facts, error: String(error) };
     if (attempt === undefined && isUnavailable(error)) {
-      const verdicts = verdictForAll(delivery, "later", "451 4.3.0 The content could not be read");
+      const verdicts = verdictForAll(delivery, "later", UNREAD);
       return await conclude(delivery, relay, { verdicts, facts }, this.#delivering);
     }
     log.error("delivery failed in an unforeseen way: set aside", {
@@ -153,6 +157,19 @@ export class Lane {
       attempt: facts,
     };
   }
+}
+
+/**
+ * The attempt with a verdict for those recipients that it did not come to while Postgres was away;
+ * throws any other error that ended it, which is not to be expected.
+ */
+function withRest(delivery: ClaimedDelivery, { error, ...attempt }: Attempt): Attempt {
+  if (!isUnavailable(error)) throw error;
+  const known = new Set(attempt.verdicts.map(({ ordinal }) => ordinal));
+  const rest = verdictForAll(delivery, "later", UNREAD).filter(({ ordinal }) =>
+    !known.has(ordinal)
+  );
+  return { ...attempt, verdicts: [...attempt.verdicts, ...rest] };
 }
 
 /** What an attempt says of its destination; nothing where it never came to one. */

@@ -18,8 +18,8 @@ import {
   type Transaction,
   type TransactionOutcome,
 } from "@postern/smtp";
-import { isUnavailable } from "@postern/store";
 import { connectTo } from "./connect.ts";
+import { ContentSender, type Line, type OutgoingContent, WRITE_BYTES } from "./content-sender.ts";
 import { type ActiveTlsPolicy, handshake, type TlsFacts } from "./handshake.ts";
 import type { NextHop } from "./next-hops.ts";
 import { scramProof } from "./scram-proof.ts";
@@ -27,20 +27,11 @@ import { scramProof } from "./scram-proof.ts";
 /** Seconds that a connection to one address may take, where the relay does not say. */
 const CONNECT_SECONDS = 30;
 
-/** Bytes gathered into one write. */
-const WRITE_BYTES = 64 * 1024;
-
-const NOTHING = new Uint8Array(0);
+/** Seconds that a peer has to take what was written last, when the session is over. */
+const CLOSE_SECONDS = 5;
 
 /** Tells sessions when a next hop says nothing for too long. */
 const clock = new IdleClock();
-
-/** Content, opened once for each transaction. */
-export interface OutgoingContent {
-  open(): AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
-  /** Whether each piece is ours alone: its memory is freed when it was sent. */
-  readonly passing: boolean;
-}
 
 /** Where a session goes to and how. */
 export interface SessionPlace {
@@ -48,6 +39,8 @@ export interface SessionPlace {
   readonly address: string;
   readonly port: number;
   readonly tls?: TlsFacts;
+  /** Why it goes on in clear, where TLS was tried. */
+  readonly tlsProblem?: string;
 }
 
 /** An open session that takes transactions, one after another. */
@@ -79,27 +72,39 @@ export interface SessionManner {
   /** Whether passwords and tokens may be shown without TLS. */
   readonly credentialsInClear: boolean;
   readonly timeouts?: Timeouts | undefined;
+  /** Why this session is to go in clear, where TLS was tried before. */
+  readonly tlsProblem?: string;
 }
 
 /** A session that takes transactions, or why there is none. */
 export type Opened =
   | { readonly status: "open"; readonly session: NextHopSession }
-  | { readonly status: "notConnected"; readonly problem: string }
-  | { readonly status: "failed"; readonly failure: SessionFailure; readonly tls?: TlsFacts };
+  | {
+    readonly status: "notConnected";
+    readonly problem: string;
+    /** Whether there was an address to try. */
+    readonly dialled: boolean;
+  }
+  | { readonly status: "failed"; readonly failure: SessionFailure; readonly place: SessionPlace };
 
 /** Connects to a next hop and goes through the greetings. */
 export async function openNextHopSession(hop: NextHop, manner: SessionManner): Promise<Opened> {
-  const { sourceAddress, timeouts, tls } = manner;
+  const { sourceAddress, timeouts, tls, tlsProblem } = manner;
   const seconds = timeouts?.connect ?? CONNECT_SECONDS;
   const connected = await connectTo(hop, { sourceAddress, seconds });
-  if ("problem" in connected) return { status: "notConnected", problem: connected.problem };
+  if ("problem" in connected) return { status: "notConnected", ...connected };
   const { socket, address } = connected;
-  const place = { host: hop.host, address, port: hop.port };
+  const place = {
+    host: hop.host,
+    address,
+    port: hop.port,
+    ...(tlsProblem === undefined ? {} : { tlsProblem }),
+  };
   if (!("implicit" in tls) || !tls.implicit) return await converse(socket, place, hop, manner);
   const secured = await handshake(socket, tls, handshakeOptions(hop, manner));
   if ("problem" in secured) {
     const failure = { kind: "tlsFailed", command: "STARTTLS", detail: secured.problem } as const;
-    return { status: "failed", failure };
+    return { status: "failed", failure, place };
   }
   return await converse(secured.socket, { ...place, tls: secured.facts }, hop, manner);
 }
@@ -154,15 +159,9 @@ function converse(
     let socket = connection;
     let place = startingPlace;
     let settle: ((outcome: TransactionOutcome) => void) | undefined;
-    let fail: ((error: unknown) => void) | undefined;
-    let source: AsyncIterator<Uint8Array> | Iterator<Uint8Array> | undefined;
-    let content: OutgoingContent | undefined;
-    /** What was read of the content and not handed in yet. */
-    let left: Uint8Array = NOTHING;
-    /** Pieces of passing content that are handed in and not freed yet. */
-    let spent: Uint8Array[] = [];
+    /** Sends the content of the transaction under way. */
+    let sender: ContentSender | undefined;
     let isOpen = false;
-    let handingIn = false;
     let transactions = 0;
     let gathered: Uint8Array[] = [];
     let gatheredBytes = 0;
@@ -171,6 +170,15 @@ function converse(
       manner,
       place.tls && { verified: isCertain(place.tls, hop, manner) },
     ));
+
+    const line: Line = {
+      session,
+      get socket() {
+        return socket;
+      },
+      pump,
+      moved: () => idle.touch(),
+    };
 
     const nextHopSession: NextHopSession = {
       get place() {
@@ -183,17 +191,13 @@ function converse(
         return transactions;
       },
       get usable() {
-        return !session.ended && !socket.destroyed;
+        return !session.ending && !socket.destroyed;
       },
-      deliver: (transaction, newContent) =>
+      deliver: (transaction, content) =>
         new Promise((resolve, reject) => {
           transactions += 1;
           settle = resolve;
-          fail = reject;
-          content = newContent;
-          source = undefined;
-          left = NOTHING;
-          spent = [];
+          sender = new ContentSender(content, line, reject);
           session.deliver(transaction);
           pump();
         }),
@@ -209,7 +213,7 @@ function converse(
         perform(action);
       }
       flush();
-      idle.limit(session.timeout?.seconds ?? Infinity);
+      idle.limit(session.ended ? CLOSE_SECONDS : session.timeout?.seconds ?? Infinity);
     }
 
     /** Writes what was gathered at once: a write is a packet, and in TLS a record. */
@@ -232,18 +236,22 @@ function converse(
           isOpen = true;
           return;
         case "needContent":
-          void handIn();
+          void sender!.send();
           return;
         case "outcome":
+          flush();
+          sender?.end();
+          sender = undefined;
           settle?.(action.outcome);
           settle = undefined;
           return;
         case "close":
-          if (!isOpen) opened(failed(action.failure, place.tls));
+          if (!isOpen) opened(failed(action.failure, place));
           isOpen = true;
           flush();
+          if (action.failure !== undefined) return void socket.destroy();
           socket.end();
-          // A peer that does not close its half is not waited for.
+          // A peer that does not close its half is not waited for; nor, for long, one that does not read.
           socket.destroySoon();
           return;
         case "startTls":
@@ -275,61 +283,15 @@ function converse(
       pump();
     }
 
-    /** Hands content in as fast as the connection takes it. */
-    async function handIn() {
-      if (handingIn) return;
-      handingIn = true;
-      try {
-        source ??= iterate(content!.open());
-        for (;;) {
-          if (socket.writableNeedDrain) {
-            await drained(socket);
-            idle.touch();
-          }
-          if (left.length === 0) {
-            freeSpent();
-            const piece = await source.next();
-            if (piece.done) {
-              session.endOfContent();
-              handingIn = false;
-              return pump();
-            }
-            left = piece.value;
-            if (content!.passing) spent.push(left);
-          }
-          const more = session.content(left.subarray(0, WRITE_BYTES));
-          left = left.subarray(WRITE_BYTES);
-          handingIn = more;
-          pump();
-          if (!more) return;
-        }
-      } catch (error) {
-        // The store could not give the rest: no end of data is sent, so nothing half is accepted.
-        // It may be able to later, if it is only away.
-        if (!isUnavailable(error)) fail?.(error);
-        session.abortContent();
-        pump();
-      } finally {
-        handingIn = false;
-      }
-    }
-
-    /**
-     * Frees the pieces that were sent: the collector would see only small objects, and let tens of
-     * megabytes of them come together before it looks.
-     */
-    function freeSpent() {
-      if (socket.writableLength > 0 || session.holdsContent) return;
-      for (const { buffer } of spent) if (buffer instanceof ArrayBuffer) buffer.transfer(0);
-      spent = [];
-    }
-
     function received(bytes: Uint8Array) {
+      const { replies } = session;
       session.receive(bytes);
-      pump();
+      // Part of a reply changes nothing, the time that is left for it included.
+      if (session.replies > replies || session.ended) pump();
     }
 
     function timedOut() {
+      if (session.ended) return socket.destroy();
       session.timedOut();
       pump();
     }
@@ -363,27 +325,7 @@ function converse(
   });
 }
 
-function failed(failure: SessionFailure | undefined, tls: TlsFacts | undefined): Opened {
+function failed(failure: SessionFailure | undefined, place: SessionPlace): Opened {
   if (failure === undefined) throw new Error("a session that never opened ended without a reason");
-  return { status: "failed", failure, ...(tls === undefined ? {} : { tls }) };
-}
-
-function iterate(
-  content: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
-): AsyncIterator<Uint8Array> | Iterator<Uint8Array> {
-  return Symbol.asyncIterator in content
-    ? content[Symbol.asyncIterator]()
-    : content[Symbol.iterator]();
-}
-
-function drained(socket: Socket): Promise<void> {
-  return new Promise((resolve) => {
-    const done = () => {
-      socket.off("drain", done);
-      socket.off("close", done);
-      resolve();
-    };
-    socket.on("drain", done);
-    socket.on("close", done);
-  });
+  return { status: "failed", failure, place };
 }

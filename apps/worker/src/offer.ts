@@ -25,8 +25,15 @@ export interface Offered {
   readonly isHeld: () => boolean;
 }
 
-/** What became of a recipient that was offered; `elsewhere`: it belongs in another transaction. */
-export type OfferVerdict = Verdict | (Omit<Verdict, "status"> & { readonly status: "elsewhere" });
+/** What became of a recipient that was offered. */
+export interface OfferVerdict extends Omit<Verdict, "status"> {
+  /** `elsewhere`: it belongs in another transaction. */
+  readonly status: Verdict["status"] | "elsewhere";
+  /** It is about this host, or about now: another host may take it. */
+  readonly isForNextHost?: true;
+  /** It was decided here, without a word to the next hop. */
+  readonly isUnoffered?: true;
+}
 
 /** Offers recipients to a next hop: one verdict for each, in their order. */
 export async function offer(
@@ -37,7 +44,14 @@ export async function offer(
   const parameters = parametersFor(delivery, isFinal, now);
   const fitted = await fit(content, parameters, session.capabilities);
   if (fitted.status === "cannot") {
-    return recipients.map(({ ordinal }) => ({ ordinal, status: "never", reply: fitted.reply }));
+    return recipients.map(({ ordinal }) => ({
+      ordinal,
+      status: "never",
+      reply: fitted.reply,
+      isOurs: true,
+      isUnoffered: true,
+      isForNextHost: true,
+    }));
   }
   const outcome = await session.deliver({
     envelope: {
@@ -88,22 +102,40 @@ function verdictOf(
   { deliverBy }: MailParameters,
 ): OfferVerdict {
   const reply = replyText(replyOfCause(cause));
+  const isUnoffered = cause.kind !== "reply" && cause.kind !== "failure";
+  const isOurs = isUnoffered || (cause.kind === "failure" && !("reply" in cause.failure));
+  const ours = { ...(isOurs ? { isOurs } : {}), ...(isUnoffered ? { isUnoffered } : {}) };
   switch (status) {
     case "accepted": {
       const owed = dsnTakenOver === true || deliverBy?.trace === true;
       return { ordinal, status: "delivered", reply, ...(owed ? { owed: accepted } : {}) };
     }
     case "permanent":
-      return { ordinal, status: "never", reply };
+      return {
+        ordinal,
+        status: "never",
+        reply,
+        ...ours,
+        ...(cause.kind === "lacking" ? { isForNextHost: true } : {}),
+      };
     case "tooMany":
-      return { ordinal, status: "elsewhere", reply };
+      return { ordinal, status: "elsewhere", reply, ...ours };
     case "notAttempted":
-      return { ordinal, status: "later", reply, unheard: true };
-    case "inDoubt":
-      return { ordinal, status: "later", reply: `${reply} (in doubt: it may have been accepted)` };
+      return { ordinal, status: "later", reply, ...ours, unheard: true };
+    case "inDoubt": {
+      const doubtful = `${reply} (in doubt: it may have been accepted)`;
+      return { ordinal, status: "later", reply: doubtful, ...ours };
+    }
     case "transient": {
       const unheard = cause.kind === "failure" && command === "MAIL";
-      return { ordinal, status: "later", reply, ...(unheard ? { unheard } : {}) };
+      return {
+        ordinal,
+        status: "later",
+        reply,
+        ...ours,
+        ...(unheard ? { unheard } : {}),
+        isForNextHost: true,
+      };
     }
   }
 }

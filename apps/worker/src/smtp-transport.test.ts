@@ -1,6 +1,9 @@
 import type { Relay } from "@postern/config";
 import { reverseOf } from "@postern/message";
+import { readFile } from "node:fs/promises";
+import { createServer, type Socket } from "node:net";
 import { afterEach, describe, expect, test } from "vitest";
+import { eventually } from "../../../tests/end-to-end/eventually.ts";
 import { SmtpTransport } from "./smtp-transport.ts";
 import { deliveryOf, relayOf, type TestDelivering, testDelivering } from "./testing/delivering.ts";
 import { Peer, type PeerManner } from "./testing/peer.ts";
@@ -197,6 +200,112 @@ describe("sessions", () => {
   });
 });
 
+describe("sessions that end", () => {
+  test("one that says how many messages it takes (RFC 9422) takes no more", async () => {
+    const peer = await peerWith({ offers: ["LIMITS MAILMAX=2"] });
+    const transport = transportFor(testDelivering());
+    for (let count = 0; count < 5; count += 1) {
+      const attempt = await transport.deliver(deliveryOf(["a@x.test"]), to(peer));
+      expect(replies(attempt)).toEqual(["delivered 250 2.0.0 Taken"]);
+    }
+    const recipients = ["a@x.test", "b@x.test", "c@x.test", "d@x.test"];
+    const relay = to(peer, { limits: { recipientsPerMessage: 1 } });
+    const attempt = await transportFor(testDelivering()).deliver(deliveryOf(recipients), relay);
+    expect(replies(attempt)).toEqual(Array(4).fill("delivered 250 2.0.0 Taken"));
+    expect(peer.sessions).toHaveLength(3 + 2);
+  });
+
+  test("one that refuses RSET takes no more", async () => {
+    const peer = await peerWith({
+      answer: (line) =>
+        line === "RSET" ? "502 5.5.1 What?" : line.includes("<no") ? "550 5.1.1 No" : undefined,
+    });
+    const transport = transportFor(testDelivering());
+    const refused = await transport.deliver(deliveryOf(["no@x.test"]), to(peer));
+    const taken = await transport.deliver(deliveryOf(["a@x.test"]), to(peer));
+    expect([...replies(refused), ...replies(taken)])
+      .toEqual(["never 550 5.1.1 No", "delivered 250 2.0.0 Taken"]);
+  });
+
+  test("one that was kept and ends says nothing of what was not offered to it, either", async () => {
+    const peer = await peerWith({ offers: ["LIMITS RCPTMAX=2"] });
+    const transport = transportFor(testDelivering());
+    await transport.deliver(deliveryOf(["a@x.test"]), to(peer));
+    peer.manner.answer = (line, session) =>
+      session === peer.sessions[0] && line.startsWith("MAIL") ? "421 4.4.2 Idle" : undefined;
+    const recipients = ["a@x.test", "b@x.test", "c@x.test", "bad\u0001@x.test"];
+    expect(replies(await transport.deliver(deliveryOf(recipients), to(peer)))).toEqual([
+      ...Array(3).fill("delivered 250 2.0.0 Taken"),
+      expect.stringMatching(/^never 553 5\.1\.3 /),
+    ]);
+  });
+
+  test("one whose peer does not read is closed when its time is over", async () => {
+    const open: Socket[] = [];
+    const server = createServer((socket) => {
+      open.push(socket);
+      const replies = ["220 x", "250 x", "250 x", "250 x", "354 x"];
+      socket.write(`${replies.shift()}\r\n`);
+      socket.on("error", () => {});
+      socket.on("data", () => {
+        if (replies.length > 0) socket.write(`${replies.shift()}\r\n`);
+        if (replies.length === 0) socket.pause();
+      });
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const { port } = server.address() as { port: number };
+    const hosts = [{ host: "127.0.0.1", port }];
+    const relay = relayOf({ kind: "smtp", hosts, timeouts: { content: 1 } });
+    const text = `\r\n${"x".repeat(70)}\r\n`.repeat(150_000);
+    const attempt = await deliver(relay, deliveryOf(["a@x.test"], { text }));
+    expect(replies(attempt)[0]).toMatch(/^later 451 4\.4\.2 .*timed out/);
+    await eventually("no process has its end of the connection", async () => {
+      const lines = (await readFile("/proc/net/tcp", "utf8")).split("\n").slice(1);
+      const ends = lines.map((line) => line.trim().split(/\s+/))
+        .filter(([, , remote]) => remote?.endsWith(`:${port.toString(16).toUpperCase()}`));
+      return ends.every((fields) => fields[9] === "0");
+    });
+    for (const socket of open) socket.destroy();
+    server.close();
+  });
+
+  test("one whose peer drips its reply has no more time for it", async () => {
+    const server = createServer((socket) => {
+      const timer = setInterval(() => socket.write("2"), 50);
+      socket.on("error", () => {}).on("close", () => clearInterval(timer));
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const { port } = server.address() as { port: number };
+    const hosts = [{ host: "127.0.0.1", port }];
+    const relay = relayOf({ kind: "smtp", hosts, timeouts: { command: 1 } });
+    expect(replies(await deliver(relay, deliveryOf(["a@x.test"])))[0])
+      .toMatch(/^later 451 4\.4\.2 Connection timed out \(waiting for the greeting\)/);
+    server.close();
+  });
+});
+
+test("what is delivered stays so when the content of the rest cannot be read", async () => {
+  const peer = await peerWith();
+  const delivering = testDelivering();
+  let reads = 0;
+  const away = Object.assign(new Error("gone"), { code: "CONNECTION_CLOSED" });
+  const queue = {
+    async *readContent() {
+      // Read to see whether it is 7-bit, and to send it: the second time for the second recipient.
+      if (++reads > 2) throw away;
+      yield new TextEncoder().encode("Subject: x\r\n\r\nHello\r\n");
+    },
+  };
+  const transport = transportFor({ ...delivering, queue: queue as never });
+  const delivery = deliveryOf(["a@x.test", "b@x.test"], { content: undefined, size: 22 });
+  const attempt = await transport.deliver(
+    delivery,
+    to(peer, { limits: { recipientsPerMessage: 1 } }),
+  );
+  expect(replies(attempt)).toEqual(["delivered 250 2.0.0 Taken"]);
+  expect(attempt.error).toBe(away);
+});
+
 describe("hosts", () => {
   test("are tried in order; one that is down is tried last for a while", async () => {
     const down = await peerWith();
@@ -215,7 +324,9 @@ describe("hosts", () => {
       ],
     });
     const second = await deliver(relay, deliveryOf(["a@x.test"]), delivering);
-    expect(second.facts.tried).toEqual([{ host: "127.0.0.1", reply: "421 4.3.2 Busy" }]);
+    expect(second.facts.tried).toEqual([
+      { host: "127.0.0.1", address: "127.0.0.1", port: busy.port, reply: "421 4.3.2 Busy" },
+    ]);
   });
 
   test("no more than so many in one attempt; that none will is the destination's failure", async () => {
@@ -237,6 +348,93 @@ describe("hosts", () => {
     expect(attempt.destinationFailure).toBeUndefined();
   });
 
+  test("5yz is not final while there is a host that nobody asked", async () => {
+    const closed = await peerWith({ answer: () => "554 5.3.2 No service here" });
+    const hosts = [closed, await peerWith()].map(({ port }) => ({ host: "127.0.0.1", port }));
+    const relay = to(closed, { hosts, limits: { hostsPerAttempt: 1 } });
+    expect(replies(await deliver(relay, deliveryOf(["a@x.test"]))))
+      .toEqual(["later 554 5.3.2 No service here"]);
+  });
+
+  test.each(["554 5.3.2 No service here", "421 4.3.2 Busy", "cut"])(
+    "an address that says %j makes way for the next one",
+    async (greeting) => {
+      const open = await new Peer({}, "127.0.0.2").start();
+      const closed = new Peer({ answer: () => greeting });
+      closed.port = open.port;
+      peers.push(open, await closed.start());
+      const delivering = testDelivering({ hosts: { "mx.test": ["127.0.0.1", "127.0.0.2"] } });
+      const relay = to(open, { hosts: [{ host: "mx.test", port: open.port }] });
+      const attempt = await deliver(relay, deliveryOf(["a@x.test"]), delivering);
+      expect(replies(attempt)).toEqual(["delivered 250 2.0.0 Taken"]);
+      expect(attempt.facts.address).toBe("127.0.0.2");
+    },
+  );
+
+  test.each([
+    ["MAIL", "452 4.3.1 Disk full"],
+    ["MAIL", "421 4.3.2 Shutting down"],
+    ["MAIL", "cut"],
+    ["RCPT", "450 4.2.0 Greylisted"],
+    ["DATA", "451 4.3.0 Not now"],
+    ["message", "451 4.7.1 The scanner is away"],
+  ])("what one does not take at %s (%s) the next one gets", async (step, answer) => {
+    const first = await peerWith({ answer: (line) => line.startsWith(step) ? answer : undefined });
+    const second = await peerWith();
+    const hosts = [first, second].map(({ port }) => ({ host: "127.0.0.1", port }));
+    const attempt = await deliver(to(first, { hosts }), deliveryOf(["a@x.test", "b@x.test"]));
+    expect(replies(attempt)).toEqual(Array(2).fill("delivered 250 2.0.0 Taken"));
+    expect(attempt.facts).toMatchObject({ port: second.port, tried: [{ port: first.port }] });
+    expect([first.sessions.length, second.sessions.length]).toEqual([1, 1]);
+  });
+
+  test("only those recipients that one does not take; each verdict says whose it is", async () => {
+    const first = await peerWith({
+      answer: (line) =>
+        line.includes("grey") && line.startsWith("RCPT")
+          ? "450 4.2.0 Greylisted"
+          : line.includes("<no")
+          ? "550 5.1.1 No"
+          : undefined,
+    });
+    const second = await peerWith({
+      answer: (line) => line.startsWith("RCPT") ? "451 4.2.0 Greylisted here, too" : undefined,
+    });
+    const hosts = [first, second].map(({ port }) => ({ host: "127.0.0.1", port }));
+    const recipients = ["a@x.test", "grey@x.test", "no@x.test"];
+    const attempt = await deliver(to(first, { hosts }), deliveryOf(recipients));
+    expect(replies(attempt)).toEqual([
+      "delivered 250 2.0.0 Taken",
+      "later 451 4.2.0 Greylisted here, too",
+      "never 550 5.1.1 No",
+    ]);
+    expect(attempt.verdicts.map(({ place }) => place?.port))
+      .toEqual([first.port, second.port, first.port]);
+    expect(attempt.destinationFailure).toBeUndefined();
+  });
+
+  test("what may have been accepted is not offered to the next one", async () => {
+    const first = await peerWith({ answer: (line) => line === "message" ? "cut" : undefined });
+    const second = await peerWith();
+    const hosts = [first, second].map(({ port }) => ({ host: "127.0.0.1", port }));
+    const attempt = await deliver(to(first, { hosts }), deliveryOf(["a@x.test"]));
+    expect(replies(attempt)[0]).toMatch(/^later .*in doubt/);
+    expect(second.sessions).toHaveLength(0);
+  });
+
+  test("what a host said counts more than that the next one is not there", async () => {
+    const busy = await peerWith({
+      answer: (line) => line.startsWith("MAIL") ? "452 4.3.1 Disk full" : undefined,
+    });
+    const down = await peerWith();
+    await down.stop();
+    const hosts = [busy, down].map(({ port }) => ({ host: "127.0.0.1", port }));
+    const attempt = await deliver(to(busy, { hosts }), deliveryOf(["a@x.test"]));
+    expect(replies(attempt)).toEqual(["later 452 4.3.1 Disk full"]);
+    expect(attempt.destinationFailure).toBeUndefined();
+    expect(attempt.facts).toMatchObject({ port: busy.port, tried: [{}, { port: down.port }] });
+  });
+
   test("an address that does not answer makes way for the next one", async () => {
     const peer = await peerWith();
     // Nothing listens there: this loopback address refuses at once.
@@ -255,6 +453,15 @@ describe("hosts", () => {
     expect(replies(await deliver(right, deliveryOf(["a@x.test"])))).toEqual([
       "delivered 250 2.0.0 Taken",
     ]);
+  });
+
+  test("are not avoided where nobody tried to connect to them", async () => {
+    const [first, second] = [await peerWith(), await peerWith()];
+    const hosts = [first, second].map(({ port }) => ({ host: "127.0.0.1", port }));
+    const delivering = testDelivering();
+    await deliver(to(first, { hosts, sourceAddress: "::1" }), deliveryOf(["a@x.test"]), delivering);
+    const { facts } = await deliver(to(first, { hosts }), deliveryOf(["a@x.test"]), delivering);
+    expect(facts.port).toBe(first.port);
   });
 });
 
@@ -316,6 +523,31 @@ describe("what the next hop lacks", () => {
     const attempt = await deliver(to(peer), deliveryOf(["a@x.test"], { text, parameters }));
     expect(replies(attempt)[0]).toMatch(new RegExp(`^never 55\\d ${code.replaceAll(".", "\\.")} `));
     expect(peer.said.some((line) => line.startsWith("MAIL"))).toBe(false);
+  });
+
+  test.each([
+    ["SIZE", ["SIZE 1000"], `${"x".repeat(70)}\r\n`.repeat(20), {}],
+    ["SMTPUTF8", [], "Subject: grün\r\n\r\n", { smtpUtf8: true }],
+  ])("%s: another host may have it", async (_, offers, text, parameters) => {
+    const lacking = await peerWith({ offers });
+    const able = await peerWith({ offers: ["SMTPUTF8", "8BITMIME"] });
+    const hosts = [lacking, able].map(({ port }) => ({ host: "127.0.0.1", port }));
+    const attempt = await deliver(
+      to(able, { hosts }),
+      deliveryOf(["a@x.test"], { text, parameters }),
+    );
+    expect(replies(attempt)).toEqual(["delivered 250 2.0.0 Taken"]);
+    expect(lacking.said.some((line) => line.startsWith("MAIL"))).toBe(false);
+  });
+
+  test("a host that is not there might have it: then nothing is final", async () => {
+    const lacking = await peerWith();
+    const down = await peerWith();
+    await down.stop();
+    const hosts = [lacking, down].map(({ port }) => ({ host: "127.0.0.1", port }));
+    const parameters = { requireTls: true };
+    const attempt = await deliver(to(lacking, { hosts }), deliveryOf(["a@x.test"], { parameters }));
+    expect(replies(attempt)[0]).toMatch(/^later 451 4\.4\.1 /);
   });
 
   test("SMTPUTF8: goes without where all is ASCII", async () => {

@@ -5,6 +5,7 @@
 import { canonicalDomain } from "@postern/config";
 import { rewriteSender } from "@postern/message";
 import { domainAt } from "@postern/routing";
+import type { MailParameters } from "@postern/smtp";
 import type { ClaimedDelivery, ClaimedRecipient } from "@postern/store";
 import { type Content, editedContent } from "./content.ts";
 import { copiesOf } from "./copies.ts";
@@ -13,7 +14,7 @@ import type { NextHopSession, SessionPlace } from "./next-hop-session.ts";
 import type { HostRelay } from "./next-hops.ts";
 import { offer } from "./offer.ts";
 import { SessionPool } from "./session-pool.ts";
-import { openSession, type Tried } from "./smtp-sessions.ts";
+import { HostsInTurn, type Refusal } from "./smtp-sessions.ts";
 import { type Attempt, type Verdict, verdictForAll } from "./verdict.ts";
 
 /** One transaction's worth of work. */
@@ -21,6 +22,8 @@ interface Batch {
   readonly reversePath: string;
   readonly content: Content;
   readonly recipients: readonly ClaimedRecipient[];
+  /** What the host before said, of each recipient. */
+  readonly said?: readonly Verdict[];
 }
 
 /** Makes the deliveries to one destination by SMTP or LMTP. */
@@ -53,16 +56,15 @@ export class SmtpTransport {
     }
     const work = await this.#batches(delivery, relay);
     const run = new Run(delivery, relay, work, this.#delivering, this.#pool, isHeld);
-    const { verdicts, place, tried, destinationFailure } = await run.toEnd();
+    const { place, tried, ...attempt } = await run.toEnd();
     return {
-      verdicts,
+      ...attempt,
       facts: {
         ...place,
         relay: delivery.destination.relay,
         seconds: (now().getTime() - began) / 1000,
         ...(tried.length === 0 ? {} : { tried }),
       },
-      ...(destinationFailure === undefined ? {} : { destinationFailure }),
     };
   }
 
@@ -103,23 +105,28 @@ export class SmtpTransport {
   }
 }
 
-/** One delivery on its way: its batches, one after another, over as many sessions as it takes. */
+/**
+ * One delivery on its way: its batches, one after another, over as many sessions as it takes. What a
+ * host does not take now is offered to the next one (RFC 5321 §5.1) when the host has seen all.
+ */
 class Run {
   readonly #delivery: ClaimedDelivery;
   readonly #relay: HostRelay;
-  readonly #work: Batch[];
+  #work: Batch[];
   readonly #delivering: Delivering;
   readonly #pool: SessionPool;
   readonly #isHeld: () => boolean;
+  readonly #hosts: HostsInTurn;
+  readonly #mustNotGoInClear: boolean;
   readonly #verdicts: Verdict[] = [];
-  readonly #tried: Tried[] = [];
+  /** For the next host, with what this one said. */
+  #left: (Batch & { readonly said: readonly Verdict[] })[] = [];
   #session: NextHopSession | undefined;
   /** Whether the session served before: then its end says nothing about this message. */
   #served = true;
   #place: SessionPlace | undefined;
   /** Why there is no session, for what is left of the delivery. */
-  #refusal: { readonly status: "later" | "never"; readonly reply: string } | undefined;
-  #destinationFailure: string | undefined;
+  #refusal: Refusal | undefined;
 
   constructor(
     delivery: ClaimedDelivery,
@@ -135,26 +142,57 @@ class Run {
     this.#delivering = delivering;
     this.#pool = pool;
     this.#isHeld = isHeld;
+    this.#mustNotGoInClear = (delivery.parameters as MailParameters).requireTls === true;
+    this.#hosts = new HostsInTurn(relay, delivery.destination, delivering, {
+      mustNotGoInClear: this.#mustNotGoInClear,
+    });
   }
 
+  /** Answers with what there is, also where an error ended it: what was delivered stays so. */
   async toEnd() {
-    this.#session = this.#pool.take(this.#relay);
+    let failure: { readonly error: unknown } | undefined;
     try {
-      for (let batch = this.#work.shift(); batch !== undefined; batch = this.#work.shift()) {
-        if (!await this.#haveSession()) this.#giveUp(batch);
-        else await this.#offer(batch, this.#session!);
-      }
+      this.#session = this.#keptSession();
+      do await this.#offerAll(); while (await this.#toNextHost());
     } catch (error) {
       this.#session?.destroy();
-      throw error;
+      failure = { error };
     }
+    for (const { said } of this.#left) this.#verdicts.push(...said);
     if (this.#session !== undefined) this.#pool.keep(this.#session, this.#relay);
+    const isUnreached = this.#place === undefined && this.#refusal?.status === "later";
     return {
-      verdicts: this.#verdicts,
+      verdicts: this.#verdicts.sort((one, other) => one.ordinal - other.ordinal),
       place: this.#place,
-      tried: this.#tried,
-      destinationFailure: this.#destinationFailure,
+      tried: this.#hosts.tried,
+      ...(isUnreached ? { destinationFailure: this.#refusal!.reply } : {}),
+      ...failure,
     };
+  }
+
+  #keptSession(): NextHopSession | undefined {
+    const kept = this.#pool.take(this.#relay);
+    if (kept === undefined || !this.#mustNotGoInClear || kept.place.tls !== undefined) return kept;
+    kept.quit();
+    return undefined;
+  }
+
+  async #offerAll(): Promise<void> {
+    for (let batch = this.#work.shift(); batch !== undefined; batch = this.#work.shift()) {
+      if (!await this.#haveSession()) this.#giveUp(batch);
+      else await this.#offer(batch, this.#session!);
+    }
+  }
+
+  async #toNextHost(): Promise<boolean> {
+    const [first] = this.#left;
+    if (first === undefined || this.#refusal !== undefined) return false;
+    if (!await this.#hosts.passOn(this.#place!, first.said[0]!.reply)) return false;
+    if (this.#session !== undefined) this.#pool.keep(this.#session, this.#relay);
+    this.#session = undefined;
+    this.#work = this.#left;
+    this.#left = [];
+    return true;
   }
 
   async #haveSession(): Promise<boolean> {
@@ -165,48 +203,62 @@ class Run {
       this.#session.quit();
     }
     this.#session = undefined;
-    const opened = await openSession(this.#relay, this.#delivery.destination, this.#delivering);
-    this.#tried.push(...opened.tried);
+    const opened = await this.#hosts.open();
     if ("session" in opened) {
       this.#session = opened.session;
       this.#served = false;
       return true;
     }
     this.#refusal = opened;
-    // What was delivered a moment ago shows that the destination is there.
-    if (opened.status === "later" && this.#verdicts.length === 0) {
-      this.#destinationFailure = opened.reply;
-    }
     return false;
   }
 
-  #giveUp({ recipients }: Batch): void {
+  /** What a host that was there said counts more than that the next one was not. */
+  #giveUp({ recipients, said }: Batch): void {
     const { status, reply } = this.#refusal!;
-    this.#verdicts.push(...recipients.map(({ ordinal }) => ({ ordinal, status, reply })));
+    recipients.forEach(({ ordinal }, index) => {
+      const before = said?.[index];
+      const isBetter = before !== undefined && (before.status === "later" || status === "never");
+      this.#verdicts.push(isBetter ? before : { ordinal, status, reply });
+    });
   }
 
   async #offer(batch: Batch, session: NextHopSession): Promise<void> {
-    const verdicts = await offer(this.#delivery, {
+    const offered = await offer(this.#delivery, {
       ...batch,
       isFinal: this.#relay.kind === "lmtp",
       now: this.#delivering.now(),
       isHeld: this.#isHeld,
     }, session);
     this.#place = session.place;
-    if (this.#served && !session.usable && verdicts.every(({ unheard }) => unheard === true)) {
+    const isUnheard = offered.some(({ unheard }) => unheard) &&
+      offered.every(({ unheard, isUnoffered }) => unheard ?? isUnoffered);
+    if (this.#served && !session.usable && isUnheard) {
       // A next hop may end a kept session at any time; that says nothing about this message.
       this.#work.unshift(batch);
       return;
     }
     this.#served = true;
     const elsewhere: ClaimedRecipient[] = [];
-    verdicts.forEach((verdict, index) => {
-      const { status } = verdict;
-      if (status !== "elsewhere") this.#verdicts.push({ ...verdict, status });
-      else if (verdicts.length > 1) elsewhere.push(batch.recipients[index]!);
-      else this.#verdicts.push({ ...verdict, status: "later" });
+    const left: { readonly recipient: ClaimedRecipient; readonly verdict: Verdict }[] = [];
+    offered.forEach(({ isForNextHost, isUnoffered: _, status, ...rest }, index) => {
+      const recipient = batch.recipients[index]!;
+      if (status === "elsewhere" && offered.length > 1) return elsewhere.push(recipient);
+      const verdict = {
+        ...rest,
+        status: status === "elsewhere" ? "later" as const : status,
+        place: session.place,
+      };
+      if (isForNextHost === true) left.push({ recipient, verdict });
+      else this.#verdicts.push(verdict);
     });
     // Core's promise: one recipient at least was taken or refused, so that this comes to an end.
     if (elsewhere.length > 0) this.#work.unshift({ ...batch, recipients: elsewhere });
+    if (left.length === 0) return;
+    this.#left.push({
+      ...batch,
+      recipients: left.map(({ recipient }) => recipient),
+      said: left.map(({ verdict }) => verdict),
+    });
   }
 }

@@ -45,6 +45,10 @@ export class Transport {
       verdicts: verdictForAll(delivery, status, reply, owed),
       facts: { relay: name, seconds: 0 },
     });
+    const astray = (reply: string): Attempt => ({
+      ...all("later", reply),
+      destinationFailure: reply,
+    });
     if (isTooLate(delivery, this.#delivering.now())) {
       return all("never", TOO_LATE);
     }
@@ -71,9 +75,9 @@ export class Transport {
         return all("never", `${relay.code} ${relay.enhanced} ${relay.text}`);
       case "split":
         // Routing chooses one of its relays, so that a destination is never a split one.
-        return all("later", `451 4.3.5 The relay ${name} has become one that splits`);
+        return astray(`451 4.3.5 The relay ${name} has become one that splits`);
       case undefined:
-        return all("later", `451 4.3.5 The relay ${name} is not configured`);
+        return astray(`451 4.3.5 The relay ${name} is not configured`);
     }
   }
 

@@ -7,6 +7,7 @@
 import type { Reply } from "@postern/smtp";
 import type { ClaimedDelivery } from "@postern/store";
 import type { SessionPlace } from "./next-hop-session.ts";
+import type { Tried } from "./smtp-sessions.ts";
 
 /** What became of each recipient, before retries and lifetimes are thought of. */
 export interface Verdict {
@@ -20,18 +21,22 @@ export interface Verdict {
   readonly owed?: "delivered" | "relayed";
   /** The session was over before the next hop said anything about this message. */
   readonly unheard?: true;
+  /** The reply is in our own words, not the next hop's. */
+  readonly isOurs?: true;
+  /** Who said so, where a session came about. */
+  readonly place?: SessionPlace;
 }
 
 /** The session that was used last, as the event tells it, and the hosts tried in vain before it. */
 export interface AttemptFacts extends Partial<SessionPlace> {
   readonly relay: string;
   readonly seconds: number;
-  readonly tried?: readonly { readonly host: string; readonly reply: string }[];
+  readonly tried?: readonly Tried[];
 }
 
 /** One attempt at a delivery. */
 export interface Attempt {
-  /** One for each recipient of the delivery. */
+  /** One for each recipient of the delivery; where an error ended it, for as many as it came to. */
   readonly verdicts: readonly Verdict[];
   readonly facts: AttemptFacts;
   /**
@@ -41,6 +46,8 @@ export interface Attempt {
   readonly destinationFailure?: string;
   /** The next hop asked not to be tried before this time. */
   readonly notBefore?: Date;
+  /** What ended it before all recipients had a verdict; nothing that the next hop said or did. */
+  readonly error?: unknown;
 }
 
 /** The same verdict for all recipients of a delivery. */

@@ -199,15 +199,16 @@ function tell(
   recipients: readonly RecipientSummary[],
 ): MessageEvent[] {
   const { recipients: outcomes = [], ...rest } = detail as {
-    recipients?: { ordinal: number; state: string; reply: string }[];
+    recipients?: { ordinal: number; state: string; reply: string; session?: object }[];
   };
   return [
     { at, kind, ...rest },
-    ...outcomes.map(({ ordinal, state, reply }) => ({
+    ...outcomes.map(({ ordinal, state, reply, session }) => ({
       at,
       kind: state,
       recipient: recipients[ordinal]?.forwardPath ?? "",
       reply,
+      ...session,
     })),
   ];
 }

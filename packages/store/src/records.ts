@@ -115,6 +115,8 @@ export interface RecipientOutcome {
   readonly state: "deferred" | "delivered" | "bounced" | "held";
   /** The next hop's reply, or what kept us from getting one; shown to people. */
   readonly reply: string;
+  /** Where it was had, if the attempt had it elsewhere than it says; shown with the event. */
+  readonly session?: object;
   /** The outcome's report tells the sender that this recipient is late. */
   readonly delayReported?: true;
 }

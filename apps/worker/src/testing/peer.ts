@@ -41,7 +41,7 @@ export interface PeerMessage {
   readonly tls: boolean;
 }
 
-/** Listens on a port that the system gives. */
+/** Listens on a port that the system gives, if none is set before it starts. */
 export class Peer {
   readonly sessions: PeerSession[] = [];
   readonly messages: PeerMessage[] = [];
@@ -50,9 +50,11 @@ export class Peer {
   #tls: TlsServer | undefined;
   readonly #sockets = new Set<Socket>();
   port = 0;
+  readonly #address: string;
 
-  constructor(manner: PeerManner = {}) {
+  constructor(manner: PeerManner = {}, address = "127.0.0.1") {
     this.manner = manner;
+    this.#address = address;
   }
 
   async start(): Promise<this> {
@@ -66,7 +68,7 @@ export class Peer {
       else this.#serve(socket, session, number, true);
     });
     this.#server = server;
-    await new Promise<void>((resolve) => server.listen(this.port, "127.0.0.1", resolve));
+    await new Promise<void>((resolve) => server.listen(this.port, this.#address, resolve));
     this.port = (server.address() as { port: number }).port;
     return this;
   }

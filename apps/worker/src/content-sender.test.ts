@@ -20,35 +20,41 @@ function recordingLine() {
   return { told, line };
 }
 
+/** Content whose rest comes when it may. */
+function heldContent(late: string) {
+  const rest = Promise.withResolvers<void>();
+  const seen = { isLetGo: false };
+  async function* open() {
+    try {
+      yield new TextEncoder().encode("one");
+      await rest.promise;
+      if (late === "error") throw new Error("too late");
+      if (late === "piece") yield new TextEncoder().encode("two");
+    } finally {
+      seen.isLetGo = true;
+    }
+  }
+  return { open, release: rest.resolve, seen };
+}
+
 test("content that comes after its transaction was decided goes nowhere", async () => {
   for (const late of ["piece", "end", "error"]) {
     const { told, line } = recordingLine();
-    const second = Promise.withResolvers<void>();
-    let isLetGo = false;
-    async function* pieces() {
-      try {
-        yield new TextEncoder().encode("one");
-        await second.promise;
-        if (late === "error") throw new Error("too late");
-        if (late === "piece") yield new TextEncoder().encode("two");
-      } finally {
-        isLetGo = true;
-      }
-    }
+    const { open, release, seen } = heldContent(late);
     const failures: unknown[] = [];
     const sender = new ContentSender(
-      { open: pieces, passing: true },
+      { open, passing: true },
       line,
       (error) => failures.push(error),
     );
     const sending = sender.send();
     await new Promise((resolve) => setImmediate(resolve));
     sender.end();
-    second.resolve();
+    release();
     await sending;
     expect(told).toEqual(["one"]);
     expect(failures).toEqual([]);
     await new Promise((resolve) => setImmediate(resolve));
-    expect(isLetGo).toBe(true);
+    expect(seen.isLetGo).toBe(true);
   }
 });

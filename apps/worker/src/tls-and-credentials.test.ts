@@ -25,21 +25,27 @@ async function peerWith(manner: PeerManner): Promise<Peer> {
 async function deliver(
   peer: Peer,
   more: Record<string, unknown>,
-  { parameters = {}, delivering = testDelivering({ hosts: { "mx.test": ["127.0.0.1"] } }) }: {
+  {
+    parameters = {},
+    delivering = testDelivering({ hosts: { "mx.test": ["127.0.0.1"] } }),
+    others = [],
+  }: {
     readonly parameters?: object;
     readonly delivering?: TestDelivering;
+    readonly others?: readonly Peer[];
   } = {},
 ) {
   const transport = new SmtpTransport(delivering);
   transports.push(transport);
-  const hosts = [{ host: "mx.test", port: peer.port }];
+  const hosts = [peer, ...others].map(({ port }) => ({ host: "mx.test", port }));
   const attempt = await transport.deliver(
     deliveryOf(["a@x.test"], { parameters }),
     relayOf({ kind: "smtp", hosts, ...more }),
   );
   transport.close();
   const [{ status, reply }] = attempt.verdicts as [typeof attempt.verdicts[0]];
-  return { status, reply, tls: attempt.facts.tls, destinationFailure: attempt.destinationFailure };
+  const { facts: { tls, tlsProblem }, destinationFailure } = attempt;
+  return { status, reply, tls, tlsProblem, destinationFailure };
 }
 
 const fingerprintOf = ({ cert }: { cert: string }) =>
@@ -75,14 +81,28 @@ describe("TLS where it is welcome", () => {
     const peer = await peerWith({ breaksHandshake: true });
     const delivering = testDelivering({ hosts: { "mx.test": ["127.0.0.1"] } });
     const more = { tls: { policy: "may" } };
-    expect((await deliver(peer, more, { delivering })).status).toBe("delivered");
+    const first = await deliver(peer, more, { delivering });
+    expect(first).toMatchObject({ status: "delivered", tlsProblem: expect.stringMatching(/./) });
     expect(peer.sessions).toHaveLength(2);
     expect(peer.messages[0]).toMatchObject({ session: 1, tls: false });
-    await deliver(peer, more, { delivering });
+    const second = await deliver(peer, more, { delivering });
+    expect(second).toMatchObject({ status: "delivered", tlsProblem: first.tlsProblem });
     expect(peer.sessions[2]!.lines).not.toContain("STARTTLS");
     delivering.time += 600_000;
     await deliver(peer, more, { delivering });
     expect(peer.sessions[3]!.lines).toContain("STARTTLS");
+  });
+
+  test("is given up, too, where the server breaks off when the handshake was done", async () => {
+    const peer = await peerWith({
+      certificate: selfSigned,
+      answer: (line, { tls }) => tls && line.startsWith("EHLO") ? "cut" : undefined,
+    });
+    expect(await deliver(peer, { tls: { policy: "may" } })).toMatchObject({
+      status: "delivered",
+      tlsProblem: "the connection was closed after the handshake",
+    });
+    expect((await deliver(peer, { tls: { policy: "encrypt" } })).status).toBe("later");
   });
 
   test("is never asked for where the policy is none", async () => {
@@ -225,6 +245,30 @@ describe("REQUIRETLS", () => {
     expect(attempt.status).toBe("never");
     expect(attempt.reply).toMatch(/^550 5\.7\.30 /);
     expect(attempt.destinationFailure).toBeUndefined();
+  });
+
+  test("goes to another host where one does not offer it", async () => {
+    const lacking = await peerWith({ certificate: vouchedFor });
+    const able = await peerWith({ certificate: vouchedFor, offersInTls: ["REQUIRETLS"] });
+    const attempt = await deliver(lacking, { tls }, { parameters, others: [able] });
+    expect(attempt.status).toBe("delivered");
+    expect(able.messages).toHaveLength(1);
+  });
+
+  test("waits where the handshake fails, and never takes a session in clear", async () => {
+    const peer = await peerWith({ breaksHandshake: true });
+    const delivering = testDelivering({ hosts: { "mx.test": ["127.0.0.1"] } });
+    const transport = new SmtpTransport(delivering);
+    transports.push(transport);
+    const hosts = [{ host: "mx.test", port: peer.port }];
+    const relay = relayOf({ kind: "smtp", hosts, tls: { policy: "may" } });
+    const ordinary = await transport.deliver(deliveryOf(["a@x.test"]), relay);
+    expect(ordinary.verdicts[0]!.status).toBe("delivered");
+    const strict = await transport.deliver(deliveryOf(["a@x.test"], { parameters }), relay);
+    expect(strict.verdicts[0]).toMatchObject({
+      status: "later",
+      reply: expect.stringMatching(/^451 4\.7\.5 TLS failed/),
+    });
   });
 });
 

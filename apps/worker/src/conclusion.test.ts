@@ -66,6 +66,25 @@ describe("states", () => {
   });
 });
 
+test("the event says when the next attempt is, which report went out, and where else it was", async () => {
+  const elsewhere = { host: "mx2.test", address: "192.0.2.2", port: 25 };
+  const { outcome } = await concluded(["a@x.test", "b@x.test", "c@x.test"], [
+    later,
+    { ...never, place: elsewhere },
+    { ...never, place: { host: "mx.test" } as never },
+  ]);
+  expect(outcome.attempt).toMatchObject({
+    host: "mx.test",
+    nextAttemptAt: "2026-01-01T00:10:00.000Z",
+    report: outcome.report!.message.id,
+  });
+  expect(outcome.recipients.map(({ session }) => session)).toEqual([
+    undefined,
+    elsewhere,
+    undefined,
+  ]);
+});
+
 describe("the report says", () => {
   const accepted = { status: "delivered", reply: "250 2.0.0 Ok" } as const;
 

@@ -187,6 +187,32 @@ describe("an answer", () => {
   });
 });
 
+describe("a message that requires TLS", () => {
+  const delivery = deliveryOf(["a@x.test", "b@x.test"], { parameters: { requireTls: true } });
+
+  test("bounces rather than go by http", async () => {
+    const { asked, url } = serve();
+    const { host } = new URL(url);
+    const attempt = await deliverByHttp(delivery, relayTo(url), testDelivering());
+    const reply = `550 5.7.30 REQUIRETLS: ${host} has no TLS`;
+    expect(attempt).toEqual({
+      verdicts: [0, 1].map((ordinal) => ({ ordinal, status: "never", reply })),
+      facts: { host, relay: "relay", seconds: 0 },
+    });
+    expect(asked).toEqual([]);
+  });
+
+  test("is tried by https", async () => {
+    const { url } = serve();
+    const relay = relayTo(url.replace("http:", "https:"));
+    const attempt = await deliverByHttp(delivery, relay, testDelivering());
+    expect(attempt.verdicts[0]).toMatchObject({
+      status: "later",
+      reply: expect.stringMatching(/^451 4\.4\.1 /),
+    });
+  });
+});
+
 test("a server that is not there makes the destination wait", async () => {
   const { url } = serve();
   await servers.pop()!.shutdown();

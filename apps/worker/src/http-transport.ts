@@ -15,15 +15,17 @@
  * by a full stop, and the content.
  *
  * 2xx is delivered; 4xx bounces, but for 408, 409, 425 and 429; all else is tried again, not before
- * Retry-After. Redirects are not followed.
+ * Retry-After. Redirects are not followed. What requires TLS (RFC 8689) is posted by https only, whose
+ * certificates are always checked.
  */
 import { createHash, createHmac } from "node:crypto";
 import type { Relay } from "@postern/config";
+import type { MailParameters } from "@postern/smtp";
 import { type ClaimedDelivery, type ClaimedRecipient, isUnavailable } from "@postern/store";
 import { type Content, editedContent } from "./content.ts";
 import { copiesOf, type Copy, routedPath } from "./copies.ts";
 import type { Delivering } from "./delivering.ts";
-import type { Attempt, Verdict } from "./verdict.ts";
+import { type Attempt, type Verdict, verdictForAll } from "./verdict.ts";
 
 type HttpRelay = Extract<Relay, { kind: "http" }>;
 
@@ -57,6 +59,12 @@ export async function deliverByHttp(
   delivering: Delivering,
 ): Promise<Attempt> {
   const { now, queue } = delivering;
+  const { host, protocol } = new URL(relay.url);
+  const { requireTls } = delivery.parameters as MailParameters;
+  if (requireTls && protocol !== "https:") {
+    const verdicts = verdictForAll(delivery, "never", `550 5.7.30 REQUIRETLS: ${host} has no TLS`);
+    return { verdicts, facts: { host, relay: delivery.destination.relay, seconds: 0 } };
+  }
   const began = now().getTime();
   const most = relay.limits?.recipientsPerMessage ?? RECIPIENTS_PER_REQUEST;
   const answers: Answer[] = [];
@@ -89,7 +97,7 @@ export async function deliverByHttp(
   return {
     verdicts,
     facts: {
-      host: new URL(relay.url).host,
+      host,
       relay: delivery.destination.relay,
       seconds: (now().getTime() - began) / 1000,
     },

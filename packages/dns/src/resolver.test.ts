@@ -1,5 +1,5 @@
 import { Buffer } from "node:buffer";
-import dnsPacket from "dns-packet";
+import dnsPacket, { type Answer } from "dns-packet";
 import { describe, expect, test } from "vitest";
 import { parseHosts } from "./hosts-file.ts";
 import { createResolver } from "./resolver.ts";
@@ -235,6 +235,22 @@ describe("servers", () => {
     });
     // Each server was asked once for each: having answered, none is asked again.
     expect(broken.asked.length).toBe(3);
+  });
+
+  test("that only refer to others give way, and none makes it a failure", async () => {
+    const ns: Answer = { type: "NS", name: "test", data: "ns.test", ttl: 60 };
+    await using referring = await ScriptedServer.start(() => ({ authorities: [ns] }));
+    await using good = await ScriptedServer.start(({ name }) => ({
+      answers: [record.mx(name, 10, "mx.test")],
+    }));
+    expect(await resolverFor([referring, good]).query("a.test", "MX")).toMatchObject({
+      status: "answer",
+    });
+    expect(await resolverFor([referring]).query("a.test", "MX")).toEqual({
+      status: "failure",
+      reason: "refused",
+      detail: `127.0.0.1#${referring.server.port}: no recursion`,
+    });
   });
 
   test("that are silent give way, and are asked last for a while", async () => {

@@ -199,6 +199,8 @@ function failureOf(result: Exclude<Exchanged, Settled>, server: DnsServer): Fail
       return failure("unreachable", result.detail);
     case "error":
       return failure(result.rcode === "SERVFAIL" ? "serverFailure" : "refused", result.rcode);
+    case "lame":
+      return failure("refused", "no recursion");
     case "aliasLoop":
       return failure("aliasLoop", "aliases in a circle");
     case "truncated":

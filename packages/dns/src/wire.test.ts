@@ -1,6 +1,7 @@
 import fc from "fast-check";
-import dnsPacket from "dns-packet";
+import dnsPacket, { type Answer, type Packet } from "dns-packet";
 import { describe, expect, test } from "vitest";
+import { record } from "./scripted-server.ts";
 import { decodeResponse, encodeQuery } from "./wire.ts";
 
 const QUESTION = { name: "a.test", type: "MX" } as const;
@@ -18,6 +19,27 @@ describe("decodeResponse", () => {
 
   test("takes a TTL with the highest bit as zero (RFC 2181 §8)", () => {
     expect(decodeResponse(response, QUESTION, 7)).toMatchObject({ kind: "answer", ttl: 0 });
+  });
+
+  describe("without records", () => {
+    const { AUTHORITATIVE_ANSWER, RECURSION_AVAILABLE } = dnsPacket;
+    const soa = record.soa("test", 60);
+    const ns: Answer = { type: "NS", name: "test", data: "ns.test", ttl: 60 };
+    const cname = record.cname("a.test", "b.test");
+
+    test.each<[string, Packet, string]>([
+      ["and nothing else", { flags: RECURSION_AVAILABLE }, "noData"],
+      ["of an authority", { flags: AUTHORITATIVE_ANSWER }, "noData"],
+      ["with a SOA", { authorities: [soa] }, "noData"],
+      ["with a SOA and name servers", { authorities: [ns, soa] }, "noData"],
+      ["with name servers", { flags: RECURSION_AVAILABLE, authorities: [ns] }, "lame"],
+      ["of nobody who would know", {}, "lame"],
+      ["but an alias", { authorities: [ns], answers: [cname] }, "alias"],
+    ])("%s", (_, parts, kind) => {
+      const questions = [{ name: "a.test", type: "MX", class: "IN" } as const];
+      const octets = dnsPacket.encode({ type: "response", id: 7, questions, ...parts });
+      expect(decodeResponse(octets, QUESTION, 7)).toMatchObject({ kind });
+    });
   });
 
   test("never throws, whatever the octets", () => {

@@ -45,6 +45,8 @@ export type Response =
   /** The response was cut; TCP gives the whole. */
   | { readonly kind: "truncated" }
   | { readonly kind: "error"; readonly rcode: string }
+  /** The server does not know, and asks nobody for us: a referral, or an empty response. */
+  | { readonly kind: "lame" }
   | { readonly kind: "malformed" };
 
 /** The octets of a query; with EDNS it asks for DNSSEC's word (RFC 4035 §3.2.1) and larger UDP. */
@@ -163,13 +165,20 @@ function ending(
   ttl: number,
 ): Response {
   const authenticated = packet.flag_ad;
-  const negative = Math.min(ttl, negativeTtl(packet) ?? 0);
+  const known = negativeTtl(packet);
+  const negative = Math.min(ttl, known ?? 0);
   // RFC 6604 §2: after aliases the code is about the last name.
   if (rcode === "NXDOMAIN") return { kind: "noName", ttl: negative, authenticated };
-  if (name !== question.name && negativeTtl(packet) === undefined) {
-    return { kind: "alias", target: name, ttl, authenticated };
+  if (known === undefined) {
+    if (name !== question.name) return { kind: "alias", target: name, ttl, authenticated };
+    if (isLame(packet)) return { kind: "lame" };
   }
   return { kind: "noData", ttl: negative, authenticated };
+}
+
+/** RFC 2308 §2.2: name servers without a SOA are a referral, not the absence of data. */
+function isLame({ flag_aa, flag_ra, authorities = [] }: DecodedPacket): boolean {
+  return (!flag_aa && !flag_ra) || authorities.some(({ type }) => type === "NS");
 }
 
 /** RFC 2308 §5: the lesser of the SOA's own TTL and its minimum; nothing without a SOA. */

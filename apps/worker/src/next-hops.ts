@@ -110,12 +110,7 @@ export function inOrder(configured: ConfiguredHosts, random: () => number): Conf
   });
 }
 
-async function addressesOf(
-  host: string,
-  { resolver, hosts, random }: LookUp,
-): Promise<readonly string[]> {
-  const local = hosts.get(host.toLowerCase());
-  if (local !== undefined && local.length > 0) return local;
-  const found = await findHost(host, { resolver, random });
+async function addressesOf(host: string, lookUp: LookUp): Promise<readonly string[]> {
+  const found = await findHost(host, lookUp);
   return found.status === "host" ? found.host.addresses : [];
 }

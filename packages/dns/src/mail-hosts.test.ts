@@ -83,6 +83,29 @@ describe("findMailHosts", () => {
     });
   });
 
+  test("gives ten addresses of a host at most, of both families", async () => {
+    const v4 = Array.from({ length: 200 }, (_, i) => `192.0.2.${i}`);
+    const find = async (v6: string[]) => {
+      const resolver = zone({
+        "MX example.test": [mx(10, "a.test")],
+        "A a.test": v4,
+        "AAAA a.test": v6,
+      });
+      const found = await findMailHosts("example.test", {
+        ...SOURCES,
+        random: () => 0.999,
+        resolver,
+      });
+      return found.status === "hosts" ? found.hosts[0]!.addresses : found.status;
+    };
+    expect(await find(["2001:db8::1", "2001:db8::2"])).toEqual(
+      ["2001:db8::1", v4[0], "2001:db8::2", ...v4.slice(1, 8)],
+    );
+    expect(await find(Array.from({ length: 9 }, (_, i) => `2001:db8::${i}`))).toEqual(
+      [0, 1, 2, 3, 4].flatMap((i) => [`2001:db8::${i}`, v4[i]]),
+    );
+  });
+
   test("takes the domain's own address only where it has no MX record for sure", async () => {
     const address: Zone = { "A example.test": ["192.0.2.9"] };
     expect(await names(address)).toEqual(["example.test"]);
@@ -188,4 +211,16 @@ test("findHost takes names and addresses and asks for no MX", async () => {
   expect(await find("gone.test")).toBe("noHosts");
   expect(await find("slow.test")).toBe("temporaryFailure");
   expect(resolver.asked.some((key) => key.startsWith("MX"))).toBe(false);
+});
+
+test("findHost takes what the hosts file says first, in the same order as answers of DNS", async () => {
+  const resolver = zone({ "A relay.test": ["192.0.2.1"] });
+  const v4 = Array.from({ length: 20 }, (_, i) => `198.51.100.${i}`);
+  const hosts = new Map([["relay.test", [...v4, "2001:db8::1"]]]);
+  const find = async (host: string, random: () => number) => {
+    const found = await findHost(host, { resolver, hosts, random });
+    return found.status === "host" ? found.host.addresses : found.status;
+  };
+  expect(await find("Relay.test", () => 0.999)).toEqual(["2001:db8::1", ...v4.slice(0, 9)]);
+  expect(await find("relay.test", () => 0)).toEqual(["2001:db8::1", ...v4.slice(1, 10)]);
 });

@@ -6,6 +6,7 @@
  */
 
 import { isIPv4, isIPv6 } from "node:net";
+import type { Hosts } from "./hosts-file.ts";
 import { canonicalName } from "./names.ts";
 import type { QueryResult, Resolver } from "./records.ts";
 
@@ -15,7 +16,7 @@ export interface MailHost {
   readonly name: string;
   /** Lower is tried first; 0 where no MX record says. */
   readonly preference: number;
-  /** At least one: IPv6 and IPv4 in turn (RFC 8305 §4), each in random order. */
+  /** One to ten: IPv6 and IPv4 in turn (RFC 8305 §4), each in random order. */
   readonly addresses: readonly string[];
   /** DNSSEC proves both that it is the domain's host and its addresses (for DANE, RFC 7672 §2.2). */
   readonly authenticated: boolean;
@@ -54,8 +55,17 @@ export interface MailHostsOptions {
   readonly random?: () => number;
 }
 
+/** What finding one host needs. */
+export interface HostOptions extends Pick<MailHostsOptions, "resolver" | "random"> {
+  /** What the administrator's file says of a host goes before DNS (default: nothing). */
+  readonly hosts?: Hosts;
+}
+
 /** Hosts of one domain that are looked up at most. */
 const MAX_HOSTS = 20;
+
+/** Addresses of one host that are tried at most. */
+const MAX_ADDRESSES = 10;
 
 interface Candidate {
   readonly name: string;
@@ -90,10 +100,8 @@ export async function findMailHosts(domain: string, options: MailHostsOptions): 
  * Finds the addresses of a host that the configuration names, without asking for MX records: a
  * name, an address, or an address literal.
  */
-export async function findHost(
-  host: string,
-  options: Pick<MailHostsOptions, "resolver" | "random">,
-): Promise<HostFound> {
+export async function findHost(host: string, options: HostOptions): Promise<HostFound> {
+  const { resolver, random = Math.random } = options;
   const literal = isIPv4(host) ? `[${host}]` : isIPv6(host) ? `[IPv6:${host}]` : host;
   if (literal.startsWith("[")) {
     const found = literalHost(literal);
@@ -103,8 +111,9 @@ export async function findHost(
   }
   const name = canonicalName(host);
   if (name === undefined) return { status: "noHosts" };
-  const candidate = { name, preference: 0, authenticated: true };
-  return await lookUp(candidate, options.resolver, options.random ?? Math.random);
+  const local = inTurn(options.hosts?.get(name) ?? [], random);
+  if (local.length > 0) return { status: "host", host: hostAt(name, local) };
+  return await lookUp({ name, preference: 0, authenticated: true }, resolver, random);
 }
 
 async function candidates(domain: string, resolver: Resolver): Promise<Candidate[] | MailHosts> {
@@ -135,10 +144,10 @@ async function lookUp(
 ): Promise<HostFound> {
   const { name, preference } = candidate;
   const results = await Promise.all([resolver.query(name, "AAAA"), resolver.query(name, "A")]);
-  const [v6, v4] = results.map((result) =>
-    result.status === "answer" ? shuffled(result.records, random) : []
-  ) as [string[], string[]];
-  const addresses = interleaved(v6, v4);
+  const addresses = inTurn(
+    results.flatMap((result) => result.status === "answer" ? result.records : []),
+    random,
+  );
   if (addresses.length > 0) {
     const answers = results.filter((result) => result.status === "answer");
     const authenticated = candidate.authenticated && answers.every((one) => one.authenticated);
@@ -165,14 +174,12 @@ function literalHost(domain: string): MailHosts {
   const address = found?.[2] ?? "";
   const proper = found?.[1] === undefined ? isIPv4(address) : isIPv6(address);
   if (!proper) return { status: "noName" };
-  const host: MailHost = {
-    name: address,
-    preference: 0,
-    addresses: [address],
-    authenticated: false,
-    canonicalName: address,
-  };
-  return { status: "hosts", hosts: [host] };
+  return { status: "hosts", hosts: [hostAt(address, [address])] };
+}
+
+/** A host of which DNS was not asked. */
+function hostAt(name: string, addresses: readonly string[]): MailHost {
+  return { name, preference: 0, addresses, authenticated: false, canonicalName: name };
 }
 
 /** RFC 5321 §5.1: equals are tried in random order, so that they share the load. */
@@ -185,10 +192,13 @@ function shuffled<T>(items: readonly T[], random: () => number): T[] {
   return result;
 }
 
-function interleaved(first: readonly string[], second: readonly string[]): string[] {
-  const result: string[] = [];
-  for (let i = 0; i < Math.max(first.length, second.length); i++) {
-    for (const list of [first, second]) if (list[i] !== undefined) result.push(list[i]!);
-  }
-  return result;
+/** The addresses in the order to try them. */
+function inTurn(addresses: readonly string[], random: () => number): string[] {
+  const v6 = shuffled(addresses.filter((address) => isIPv6(address)), random);
+  const v4 = shuffled(addresses.filter((address) => isIPv4(address)), random);
+  const pairs = Array.from(
+    { length: Math.max(v6.length, v4.length) },
+    (_, place) => [v6[place], v4[place]],
+  );
+  return pairs.flat().filter((address) => address !== undefined).slice(0, MAX_ADDRESSES);
 }

@@ -148,6 +148,12 @@ describe("findMailHosts", () => {
       "A a.test": ["192.0.2.1"],
       "A b.test": ["192.0.2.2"],
     }, ["a.test", "b.test"]],
+    ["a host whose addresses mean this very machine", {
+      "MX example.test": [mx(10, "a.test"), mx(20, "b.test")],
+      "A a.test": ["0.0.0.0", "0.1.2.3"],
+      "AAAA a.test": ["::", "::ffff:0.0.0.0"],
+      "A b.test": ["127.0.0.1"],
+    }, ["b.test"]],
     ["a host that is no name", { "MX example.test": [mx(10, "a..test")] }, "noHosts"],
   ])("with %s", async (_, records, expected) => {
     expect(await names(records)).toEqual(expected);
@@ -189,6 +195,8 @@ describe("findMailHosts", () => {
     ["[192.0.2.1]", ["192.0.2.1"]],
     ["[IPv6:2001:db8::1]", ["2001:db8::1"]],
     ["[ipv6:::1]", ["::1"]],
+    ["[0.0.0.0]", "noHosts"],
+    ["[IPv6:0:0::0:0]", "noHosts"],
     ["[2001:db8::1]", "noName"],
     ["[IPv6:192.0.2.1]", "noName"],
     ["[192.0.2.256]", "noName"],
@@ -208,19 +216,21 @@ test("findHost takes names and addresses and asks for no MX", async () => {
   expect(await find("10.0.0.5")).toEqual(["10.0.0.5"]);
   expect(await find("2001:db8::5")).toEqual(["2001:db8::5"]);
   expect(await find("[IPv6:2001:db8::5]")).toEqual(["2001:db8::5"]);
+  expect(await find("0.0.0.0")).toBe("noHosts");
   expect(await find("gone.test")).toBe("noHosts");
   expect(await find("slow.test")).toBe("temporaryFailure");
   expect(resolver.asked.some((key) => key.startsWith("MX"))).toBe(false);
 });
 
 test("findHost takes what the hosts file says first, in the same order as answers of DNS", async () => {
-  const resolver = zone({ "A relay.test": ["192.0.2.1"] });
+  const resolver = zone({ "A relay.test": ["192.0.2.1"], "A other.test": ["192.0.2.2"] });
   const v4 = Array.from({ length: 20 }, (_, i) => `198.51.100.${i}`);
-  const hosts = new Map([["relay.test", [...v4, "2001:db8::1"]]]);
+  const hosts = new Map([["relay.test", [...v4, "2001:db8::1"]], ["other.test", ["0.0.0.0"]]]);
   const find = async (host: string, random: () => number) => {
     const found = await findHost(host, { resolver, hosts, random });
     return found.status === "host" ? found.host.addresses : found.status;
   };
   expect(await find("Relay.test", () => 0.999)).toEqual(["2001:db8::1", ...v4.slice(0, 9)]);
   expect(await find("relay.test", () => 0)).toEqual(["2001:db8::1", ...v4.slice(1, 10)]);
+  expect(await find("other.test", () => 0)).toEqual(["192.0.2.2"]);
 });

@@ -5,7 +5,7 @@
  * This file must not know packets, servers or connections.
  */
 
-import { isIPv4, isIPv6 } from "node:net";
+import { BlockList, isIPv4, isIPv6 } from "node:net";
 import type { Hosts } from "./hosts-file.ts";
 import { canonicalName } from "./names.ts";
 import type { QueryResult, Resolver } from "./records.ts";
@@ -66,6 +66,11 @@ const MAX_HOSTS = 20;
 
 /** Addresses of one host that are tried at most. */
 const MAX_ADDRESSES = 10;
+
+/** "This host" (RFC 1122 §3.2.1.3, RFC 4291 §2.5.2): to connect there is to reach ourselves. */
+const unspecified = new BlockList();
+unspecified.addSubnet("0.0.0.0", 8, "ipv4");
+unspecified.addAddress("::", "ipv6");
 
 interface Candidate {
   readonly name: string;
@@ -174,6 +179,7 @@ function literalHost(domain: string): MailHosts {
   const address = found?.[2] ?? "";
   const proper = found?.[1] === undefined ? isIPv4(address) : isIPv6(address);
   if (!proper) return { status: "noName" };
+  if (isUnspecified(address)) return { status: "noHosts" };
   return { status: "hosts", hosts: [hostAt(address, [address])] };
 }
 
@@ -194,11 +200,16 @@ function shuffled<T>(items: readonly T[], random: () => number): T[] {
 
 /** The addresses in the order to try them. */
 function inTurn(addresses: readonly string[], random: () => number): string[] {
-  const v6 = shuffled(addresses.filter((address) => isIPv6(address)), random);
-  const v4 = shuffled(addresses.filter((address) => isIPv4(address)), random);
+  const usable = addresses.filter((address) => !isUnspecified(address));
+  const v6 = shuffled(usable.filter((address) => isIPv6(address)), random);
+  const v4 = shuffled(usable.filter((address) => isIPv4(address)), random);
   const pairs = Array.from(
     { length: Math.max(v6.length, v4.length) },
     (_, place) => [v6[place], v4[place]],
   );
   return pairs.flat().filter((address) => address !== undefined).slice(0, MAX_ADDRESSES);
+}
+
+function isUnspecified(address: string): boolean {
+  return unspecified.check(address, isIPv6(address) ? "ipv6" : "ipv4");
 }

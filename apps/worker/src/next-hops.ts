@@ -19,7 +19,12 @@ export interface NextHop {
 
 /** The hosts in the order to try them, or why there are none. */
 export type NextHops =
-  | { readonly status: "found"; readonly hops: readonly NextHop[] }
+  | {
+    readonly status: "found";
+    readonly hops: readonly NextHop[];
+    /** What is said of hosts that could not be looked up now; undefined where all were. */
+    readonly unresolved: string | undefined;
+  }
   | { readonly status: "transient"; readonly reply: string }
   | { readonly status: "permanent"; readonly reply: string };
 
@@ -56,7 +61,12 @@ async function byMailExchange(port: number, domain: string, lookUp: LookUp): Pro
         addresses,
         nameIsCertain: authenticated,
       }));
-      return { status: "found", hops };
+      const { unresolved } = found;
+      return {
+        status: "found",
+        hops,
+        unresolved: unresolved === undefined ? undefined : notLookedUp(domain, unresolved),
+      };
     }
     case "nullMx":
       return { status: "permanent", reply: `556 5.1.10 ${domain} accepts no mail (null MX)` };
@@ -67,11 +77,12 @@ async function byMailExchange(port: number, domain: string, lookUp: LookUp): Pro
     case "loop":
       return { status: "permanent", reply: `554 5.4.6 Mail for ${domain} loops back to this host` };
     case "temporaryFailure":
-      return {
-        status: "transient",
-        reply: `451 4.4.3 The mail hosts of ${domain} could not be looked up: ${found.reason}`,
-      };
+      return { status: "transient", reply: notLookedUp(domain, found.reason) };
   }
+}
+
+function notLookedUp(domain: string, reason: string): string {
+  return `451 4.4.3 Mail hosts of ${domain} could not be looked up: ${reason}`;
 }
 
 type ConfiguredHosts = Extract<HostRelay, { kind: "smtp" }>["hosts"];
@@ -85,10 +96,13 @@ async function byHosts(configured: ConfiguredHosts, lookUp: LookUp): Promise<Nex
     nameIsCertain: true,
   })));
   const hops = looked.filter(({ addresses }) => addresses.length > 0);
-  if (hops.length > 0) return { status: "found", hops };
+  const missing = looked.filter(({ addresses }) => addresses.length === 0);
+  if (missing.length === 0) return { status: "found", hops, unresolved: undefined };
   // The administrator named these hosts: that they are not to be found is no fault of the mail's.
-  const missing = looked.map(({ host }) => host).join(", ");
-  return { status: "transient", reply: `451 4.4.4 No address found for ${missing}` };
+  const reply = `451 4.4.4 No address found for ${missing.map(({ host }) => host).join(", ")}`;
+  return hops.length > 0
+    ? { status: "found", hops, unresolved: reply }
+    : { status: "transient", reply };
 }
 
 /** By priority, and among equals at random by weight, as RFC 2782 does with SRV records. */

@@ -159,6 +159,22 @@ describe("findMailHosts", () => {
     expect(await names(records)).toEqual(expected);
   });
 
+  test("says which host could not be looked up beside those that were found", async () => {
+    const unresolved = async (second: Zone) => {
+      const resolver = zone({
+        "MX example.test": [mx(10, "a.test"), mx(20, "b.test")],
+        "A a.test": ["192.0.2.1"],
+        ...second,
+      });
+      const found = await findMailHosts("example.test", { ...SOURCES, resolver });
+      return found.status === "hosts" ? found.unresolved : found.status;
+    };
+    expect(await unresolved({ "A b.test": "failure" })).toBe("A of b.test: timeout (no answer)");
+    expect(await unresolved({ "A b.test": ["192.0.2.2"], "AAAA b.test": "failure" }))
+      .toBeUndefined();
+    expect(await unresolved({})).toBeUndefined();
+  });
+
   test("cuts the list at our own name, with its equals", async () => {
     const withUs = (preference: number): Zone => ({
       ...THREE,

@@ -26,8 +26,12 @@ export interface MailHost {
 
 /** What DNS says of a domain's mail. */
 export type MailHosts =
-  /** At least one host, in the order to be tried. */
-  | { readonly status: "hosts"; readonly hosts: readonly MailHost[] }
+  /** At least one host, in the order to be tried; and why another could not be looked up. */
+  | {
+    readonly status: "hosts";
+    readonly hosts: readonly MailHost[];
+    readonly unresolved?: string;
+  }
   /** The domain takes no mail: 5.1.10 (RFC 7505 §3). */
   | { readonly status: "nullMx" }
   /** There is no such domain: 5.1.2. */
@@ -95,10 +99,9 @@ export async function findMailHosts(domain: string, options: MailHostsOptions): 
 
   const looked = await Promise.all(usable.map((one) => lookUp(one, resolver, random)));
   const hosts = looked.flatMap((one) => one.status === "host" ? [one.host] : []);
-  if (hosts.length > 0) return { status: "hosts", hosts };
   const failed = looked.find((one) => one.status === "temporaryFailure");
-  if (failed !== undefined) return failed;
-  return { status: "noHosts" };
+  if (hosts.length === 0) return failed ?? { status: "noHosts" };
+  return { status: "hosts", hosts, ...(failed === undefined ? {} : { unresolved: failed.reason }) };
 }
 
 /**

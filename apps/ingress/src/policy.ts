@@ -25,6 +25,7 @@ import {
   type ReversePath,
 } from "@postern/smtp";
 import { type AcceptedRecipient, isUnavailable, REFUSED_RELAY } from "@postern/store";
+import { type Copy, distinct, mergedParameters } from "./copies.ts";
 import type { Ingress } from "./gateway-state.ts";
 import type { SessionFacts } from "./session-facts.ts";
 
@@ -120,8 +121,13 @@ export class MailTransaction {
         return refusalReply(decision, path);
       }
       const key = `${path.sourceRoute.join(",")}:${canonicalAddress(path)}`;
+      const known = this.#recipients.get(key);
       // The same mailbox named twice gets one copy.
-      if (this.#recipients.has(key)) return undefined;
+      if (known !== undefined) {
+        const merged = mergedParameters(known.parameters, parameters);
+        this.#recipients.set(key, { ...known, parameters: merged });
+        return undefined;
+      }
       return this.#claim("recipientRate", () => add(key, decision));
     };
     const add = (key: string, decision: Decision): undefined => {
@@ -228,40 +234,33 @@ export function routingSession(snapshot: Snapshot, facts: SessionFacts): Routing
 }
 
 /** The rows of a recipient: its copies, or what it was refused with. */
-function stored({ path, parameters }: Recipient, decision: Decision): AcceptedRecipient[] {
+function stored({ path, parameters }: Recipient, decision: Decision): Copy[] {
   const { rule, version, reasons } = decision;
   if (decision.action === "reject") {
     const { code, enhanced, text } = decision;
-    return [{
+    const recipient = {
       forwardPath: path.address,
       parameters,
       treatment: { refusal: `${code} ${enhanced} ${text}` },
       destination: { relay: REFUSED_RELAY, nextHop: "" },
       decision: { recipient: path.address, rule, version, reasons },
-    }];
+    };
+    return [{ recipient, added: false }];
   }
   if (decision.action !== "deliver") return [];
-  return decision.copies.map(({ forwardPath, relay, nextHop, treatment, hold, tags, added }) => ({
-    forwardPath,
-    // What a rule adds is no business of the sender's, nor is what becomes of it.
-    parameters: added ? { notify: "NEVER" } : parameters,
-    treatment,
-    destination: { relay, nextHop },
-    decision: { recipient: path.address, relay, rule, version, tags, reasons },
-    ...(hold === undefined ? {} : { hold }),
-  }));
-}
-
-/** Of copies that are alike in all that matters, the first: nobody gets a message twice. */
-function distinct(copies: readonly AcceptedRecipient[]): readonly AcceptedRecipient[] {
-  if (copies.length < 2) return copies;
-  const found = new Map<string, AcceptedRecipient>();
-  for (const copy of copies) {
-    const { forwardPath, destination: { relay, nextHop }, treatment, hold } = copy;
-    const key = JSON.stringify([forwardPath, relay, nextHop, treatment, hold]);
-    if (!found.has(key)) found.set(key, copy);
-  }
-  return [...found.values()];
+  return decision.copies.map((copy) => {
+    const { forwardPath, relay, nextHop, treatment, hold, tags, added = false } = copy;
+    const recipient = {
+      forwardPath,
+      // What a rule adds is no business of the sender's, nor is what becomes of it.
+      parameters: added ? { notify: "NEVER" } as const : parameters,
+      treatment,
+      destination: { relay, nextHop },
+      decision: { recipient: path.address, relay, rule, version, tags, reasons },
+      ...(hold === undefined ? {} : { hold }),
+    };
+    return { recipient, added };
+  });
 }
 
 function refusalReply({ code, enhanced, text }: Refusal, path?: ForwardPath): Reply {

@@ -79,6 +79,15 @@ async function session({ tls = false } = {}): Promise<Dialogue> {
   return dialogue;
 }
 
+/** A session of a user's. */
+async function submissionSession(): Promise<Dialogue> {
+  const dialogue = new Dialogue(submission, { tls: true });
+  open.push(dialogue);
+  await dialogue.say("EHLO client.test");
+  await dialogue.say(`AUTH PLAIN ${btoa(`\0anna\0${PASSWORD}`)}`);
+  return dialogue;
+}
+
 /** Sends one message with these parameters of MAIL; answers its queue id. */
 async function send(
   dialogue: Dialogue,
@@ -250,12 +259,8 @@ describe("DELIVERBY", () => {
 
 describe("HOLDFOR", () => {
   test("on submission: not before its time, and then", async () => {
-    const dialogue = new Dialogue(submission, { tls: true });
-    open.push(dialogue);
-    await dialogue.say("EHLO client.test");
-    await dialogue.say(`AUTH PLAIN ${btoa(`\0anna\0${PASSWORD}`)}`);
     const began = Date.now();
-    const id = await send(dialogue, {
+    const id = await send(await submissionSession(), {
       from: "patient@sender.test",
       to: "held@plain.test",
       parameters: "HOLDFOR=2",
@@ -275,7 +280,7 @@ describe("HOLDFOR", () => {
   });
 });
 
-test("MT-PRIORITY: goes on, and higher goes first", async () => {
+test("MT-PRIORITY of users: goes on, and higher goes first", async () => {
   await offering("MT-PRIORITY");
   const { script } = nextHop;
   let release: (() => void) | undefined;
@@ -289,7 +294,7 @@ test("MT-PRIORITY: goes on, and higher goes first", async () => {
     await released;
     return undefined;
   };
-  const dialogue = await session();
+  const dialogue = await submissionSession();
   const parcel = (name: string, parameters: string) =>
     send(dialogue, { from: "p@sender.test", to: `${name}@single.test`, parameters });
   await parcel("first", "");

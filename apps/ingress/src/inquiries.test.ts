@@ -166,6 +166,26 @@ test("settings, client and user make a session's limits", () => {
     .toMatchObject({ messageSize: 500, recipients: 7 });
 });
 
+test("only who submits has mail held, or has it go before that of others", () => {
+  const extensions = (of: SessionFacts) => sessionOptions(ingress, of).extensions;
+  expect(extensions(stranger)).toEqual({
+    futureRelease: false,
+    mtPriority: { profile: "", highest: 0 },
+  });
+  for (
+    const one of [
+      facts,
+      { ...stranger, user: "anna" },
+      { ...stranger, listener: "submission://0.0.0.0:587", user: "anna" },
+    ]
+  ) {
+    expect(extensions(one)).toEqual({
+      futureRelease: { maximumSeconds: 604_800, latest: "1970-01-08T00:00:00Z" },
+      mtPriority: { profile: "" },
+    });
+  }
+});
+
 test("trust is the client's; who speaks for others stays who connected", () => {
   const no = {
     vrfy: false,

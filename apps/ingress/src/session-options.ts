@@ -13,7 +13,7 @@ import {
   type SessionFacts as RoutingSession,
   type Snapshot,
 } from "@postern/routing";
-import type { ServerSessionOptions, ServerTrust } from "@postern/smtp";
+import type { ServerExtensions, ServerSessionOptions, ServerTrust } from "@postern/smtp";
 import { mechanismsOf } from "./authentication.ts";
 import type { Ingress } from "./gateway-state.ts";
 import { routingSession } from "./policy.ts";
@@ -94,8 +94,8 @@ function optionsOf(
     tarpit: smtp.tarpit,
     // Where nobody could authenticate, nobody is invited to.
     auth: { mechanisms: snapshot.users.size === 0 ? [] : mechanismsOf(authenticator) },
-    // What the core offers by itself, delivery honours; how long mail may be held is ours to say.
-    extensions: { futureRelease: submits(snapshot, facts, session) && holding(now()) },
+    // What else the core offers by itself, delivery honours.
+    extensions: extensionsOf(submits(snapshot, facts, session), now()),
     trust: trustOf(snapshot, facts, session),
     // Domains and clients say what becomes of source routes: policy gets them as they were given.
     sourceRoutes: "honour",
@@ -112,6 +112,14 @@ function submits(snapshot: Snapshot, facts: SessionFacts, session: RoutingSessio
 
 function isForMailHosts({ listener }: SessionFacts): boolean {
   return listener.startsWith("smtp:");
+}
+
+/** Strangers have no mail held, and jump no queue (RFC 4865, RFC 6710). */
+function extensionsOf(submits: boolean, now: Date): Partial<ServerExtensions> {
+  return {
+    futureRelease: submits && holding(now),
+    mtPriority: { profile: "", ...(submits ? {} : { highest: 0 }) },
+  };
 }
 
 function holding(now: Date): { readonly maximumSeconds: number; readonly latest: string } {

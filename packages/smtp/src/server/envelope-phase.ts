@@ -6,7 +6,9 @@
 import type { Command } from "../command.ts";
 import { parseMailParameters, parseRcptParameters } from "../parameters.ts";
 import type { ForwardPath } from "../path-types.ts";
+import { type Reply, reply } from "../reply.ts";
 import type { ServerCore } from "./core.ts";
+import type { Offer } from "./offer.ts";
 import { replies } from "./replies.ts";
 import { Transaction } from "./transaction.ts";
 
@@ -24,7 +26,9 @@ export function mail(core: ServerCore, command: Extract<Command, { verb: "MAIL" 
     believeAuth: core.authenticated || options.trust.authParameter,
   });
   if ("refusal" in parsed) return core.reply(parsed.refusal);
-  const { parameters } = parsed;
+  const highest = highestPriority(core.offer);
+  const isLowered = (parsed.parameters.priority ?? 0) > highest;
+  const parameters = isLowered ? { ...parsed.parameters, priority: highest } : parsed.parameters;
   let reversePath = command.path;
   if (reversePath.kind === "mailbox" && reversePath.internationalized && !parameters.smtpUtf8) {
     return core.reply(replies.smtpUtf8Needed);
@@ -38,8 +42,17 @@ export function mail(core: ServerCore, command: Extract<Command, { verb: "MAIL" 
       core.transaction = new Transaction(reversePath, parameters);
       core.state = "mail";
     }
-    core.reply(answer ?? replies.sender);
+    core.reply(answer ?? (isLowered ? priorityLowered(highest) : replies.sender));
   });
+}
+
+function highestPriority({ mtPriority }: Offer): number {
+  return mtPriority === false ? 9 : mtPriority.highest ?? 9;
+}
+
+/** X.3.6 of RFC 6710: the text begins with the priority that the message has instead. */
+function priorityLowered(priority: number): Reply {
+  return reply(250, "2.3.6", `${priority} is the priority of this message`);
 }
 
 /** RCPT. */

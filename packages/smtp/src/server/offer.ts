@@ -18,7 +18,7 @@ export interface Offer {
   readonly requireTls: boolean;
   readonly deliverBy: false | { readonly minimumSeconds: number };
   readonly futureRelease: false | { readonly maximumSeconds: number; readonly latest: string };
-  readonly mtPriority: false | { readonly profile: string };
+  readonly mtPriority: false | { readonly profile: string; readonly highest?: number };
   readonly startTls: boolean;
   /** The mechanisms that may be used now; empty when there are none or AUTH is done. */
   readonly mechanisms: readonly AuthMechanism[];

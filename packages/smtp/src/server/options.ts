@@ -77,8 +77,11 @@ export interface ServerExtensions {
    * clock, so the adapter works the second out. `false`: not offered.
    */
   readonly futureRelease: false | { readonly maximumSeconds: number; readonly latest: string };
-  /** RFC 6710; `profile` of `""` announces none. `false`: not offered. */
-  readonly mtPriority: false | { readonly profile: string };
+  /**
+   * RFC 6710; `profile` of `""` announces none. What is above `highest` (default 9) is lowered to it.
+   * `false`: not offered.
+   */
+  readonly mtPriority: false | { readonly profile: string; readonly highest?: number };
   /** RFC 9422, announced with what of the limits is finite. */
   readonly limits: boolean;
 }

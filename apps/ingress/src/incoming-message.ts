@@ -13,6 +13,7 @@ import type { ContentFacts } from "@postern/routing";
 import { type Envelope, type Reply, reply } from "@postern/smtp";
 import { type AcceptedRecipient, type IncomingContent, isUnavailable } from "@postern/store";
 import { AuthenticationCheck, withoutOurResults } from "./authentication-check.ts";
+import { heldUntil } from "./future-release.ts";
 import type { Ingress } from "./gateway-state.ts";
 import type { MailTransaction } from "./policy.ts";
 import { type SessionFacts, storedSession } from "./session-facts.ts";
@@ -103,9 +104,10 @@ export class IncomingMessage {
       recipients = authentication === undefined
         ? settlement.recipients
         : settlement.recipients.map((one) => withField(one, authentication.field));
+      const dueAt = heldUntil(envelope.parameters, this.#receivedAt);
       await this.#content.commit({
         receivedAt: this.#receivedAt,
-        ...heldUntil(envelope, this.#receivedAt),
+        ...(dueAt === undefined ? {} : { dueAt }),
         reversePath: transaction.reversePath,
         parameters: envelope.parameters,
         session: storedSession(this.#facts),
@@ -183,11 +185,4 @@ function withField(
 /** A Message-ID fit for an index: at most 998 characters, none that Postgres cannot keep. */
 function storable(messageId: string | undefined): string | undefined {
   return messageId?.replaceAll("\u0000", "").slice(0, 998);
-}
-
-/** When the sender wants the message to go out at the earliest (RFC 4865). */
-function heldUntil({ parameters }: Envelope, receivedAt: Date): { readonly dueAt?: Date } {
-  const { holdFor, holdUntil } = parameters;
-  if (holdFor !== undefined) return { dueAt: new Date(receivedAt.getTime() + holdFor * 1000) };
-  return holdUntil === undefined ? {} : { dueAt: new Date(holdUntil) };
 }

@@ -1,4 +1,5 @@
 export * from "./envelope.ts";
+export * from "./instant.ts";
 export * from "./reply.ts";
 export * from "./framing/dot-stuffer.ts";
 export * from "./path-types.ts";

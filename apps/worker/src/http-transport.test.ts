@@ -224,6 +224,30 @@ test("a server that is not there makes the destination wait", async () => {
   expect(attempt.destinationFailure).toBeDefined();
 });
 
+test("content that cannot be read is no fault of the server's, and what was delivered stays so", async () => {
+  const { asked, url } = serve();
+  let reads = 0;
+  const damaged = new Error("of 100 bytes of content 14 are in the store");
+  const queue = {
+    async *readContent() {
+      yield new TextEncoder().encode("Subject: x\r\n\r\n");
+      if (++reads > 1) throw damaged;
+      yield new Uint8Array(86);
+    },
+  };
+  const attempt = await deliverByHttp(
+    deliveryOf(["a@x.test", "b@x.test"], { content: undefined, size: 100 }),
+    relayTo(url, { limits: { recipientsPerMessage: 1 } }),
+    { ...testDelivering(), queue: queue as never },
+  );
+  expect(attempt.verdicts.map(({ ordinal, status }) => [ordinal, status])).toEqual([
+    [0, "delivered"],
+  ]);
+  expect(attempt.error).toBe(damaged);
+  expect(attempt.destinationFailure).toBeUndefined();
+  expect(asked[0]!.body).toHaveLength(100);
+});
+
 test("a server that does not answer in time is not waited for", async () => {
   const { promise, resolve } = Promise.withResolvers<Response>();
   const { url } = serve(() => promise);

@@ -21,7 +21,7 @@
 import { createHash, createHmac } from "node:crypto";
 import type { Relay } from "@postern/config";
 import type { MailParameters } from "@postern/smtp";
-import { type ClaimedDelivery, type ClaimedRecipient, isUnavailable } from "@postern/store";
+import type { ClaimedDelivery, ClaimedRecipient } from "@postern/store";
 import { type Content, editedContent } from "./content.ts";
 import { copiesOf, type Copy, routedPath } from "./copies.ts";
 import type { Delivering } from "./delivering.ts";
@@ -69,28 +69,28 @@ export async function deliverByHttp(
   const most = relay.limits?.recipientsPerMessage ?? RECIPIENTS_PER_REQUEST;
   const answers: Answer[] = [];
   const verdicts: Verdict[] = [];
-  for (const copy of copiesOf(delivery)) {
-    const content = await editedContent(delivery, copy.edits, queue);
-    for (let at = 0; at < copy.recipients.length; at += most) {
-      const recipients = copy.recipients.slice(at, at + most);
-      const failed = answers.find(({ isDestinationFailure }) => isDestinationFailure);
-      const answer = failed ?? await post(
-        relay,
-        requestOf(delivery, copy, recipients),
-        content,
-        delivering,
-      );
-      answers.push(answer);
-      const { status, reply } = answer;
-      for (const { ordinal } of recipients) {
-        verdicts.push({
-          ordinal,
-          status,
-          reply,
-          ...(status === "delivered" ? { owed: status } : {}),
-        });
+  let failure: { readonly error: unknown } | undefined;
+  try {
+    for (const copy of copiesOf(delivery)) {
+      const content = await editedContent(delivery, copy.edits, queue);
+      for (let at = 0; at < copy.recipients.length; at += most) {
+        const recipients = copy.recipients.slice(at, at + most);
+        const failed = answers.find(({ isDestinationFailure }) => isDestinationFailure);
+        const answer = failed ?? await post(
+          relay,
+          requestOf(delivery, copy, recipients),
+          content,
+          delivering,
+        );
+        answers.push(answer);
+        const { status, reply } = answer;
+        const owed = status === "delivered" ? { owed: status } : {};
+        verdicts.push(...recipients.map(({ ordinal }) => ({ ordinal, status, reply, ...owed })));
       }
     }
+  } catch (error) {
+    // What was delivered stays so.
+    failure = { error };
   }
   const failed = answers.find(({ isDestinationFailure }) => isDestinationFailure);
   const notBefore = answers.findLast((answer) => answer.notBefore !== undefined)?.notBefore;
@@ -103,6 +103,7 @@ export async function deliverByHttp(
     },
     ...(notBefore === undefined ? {} : { notBefore }),
     ...(failed === undefined ? {} : { destinationFailure: failed.reply }),
+    ...failure,
   };
 }
 
@@ -142,14 +143,19 @@ async function post(
   { now, openSecret }: Delivering,
 ): Promise<Answer> {
   const seconds = relay.timeout + Math.ceil(content.size / BYTES_PER_SECOND);
+  let contentFault: { readonly error: unknown } | undefined;
+  async function* pieces() {
+    try {
+      yield* content.open();
+    } catch (error) {
+      contentFault = { error };
+      throw error;
+    }
+  }
   try {
-    const signature = relay.secret === undefined ? {} : {
-      "Postern-Signature": await signatureOf(
-        request,
-        content,
-        await openSecret(relay.secret),
-        now(),
-      ),
+    const secret = relay.secret === undefined ? undefined : await openSecret(relay.secret);
+    const signature = secret === undefined ? {} : {
+      "Postern-Signature": await signatureOf(request, pieces(), secret, now()),
     };
     const response = await fetch(relay.url, {
       method: "POST",
@@ -165,14 +171,16 @@ async function post(
         ...signature,
       },
       body: content.whole === undefined
-        ? ReadableStream.from(content.open() as AsyncIterable<Uint8Array<ArrayBuffer>>)
+        ? ReadableStream.from(pieces() as AsyncIterable<Uint8Array<ArrayBuffer>>)
         : content.whole as Uint8Array<ArrayBuffer>,
     });
     return await answerOf(response, now());
   } catch (error) {
-    if (isUnavailable(error)) throw error;
-    const { name, message } = error as Error;
-    const why = name === "TimeoutError" ? `no answer within ${seconds} s` : message;
+    // Nothing that the server said or did.
+    if (contentFault !== undefined) throw contentFault.error;
+    const { name, message, cause } = error as Error;
+    const detail = cause instanceof Error ? cause.message : message;
+    const why = name === "TimeoutError" ? `no answer within ${seconds} s` : detail;
     const reply = `451 4.4.1 ${new URL(relay.url).host}: ${why}`;
     return { status: "later", reply, isDestinationFailure: true };
   }
@@ -180,14 +188,14 @@ async function post(
 
 async function signatureOf(
   { key, reversePath, forwardPath }: Request,
-  content: Content,
+  pieces: AsyncIterable<Uint8Array>,
   secret: string,
   now: Date,
 ): Promise<string> {
   const time = Math.floor(now.getTime() / 1000);
   const hmac = createHmac("sha256", secret);
   hmac.update(`${time}.${key}.${reversePath}.${forwardPath}.`);
-  for await (const piece of content.open()) hmac.update(piece);
+  for await (const piece of pieces) hmac.update(piece);
   return `t=${time},v1=${hmac.digest("hex")}`;
 }
 

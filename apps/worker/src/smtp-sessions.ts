@@ -86,7 +86,9 @@ export class HostsInTurn {
       if (this.#refusal?.status !== "later") this.#refusal = { status, reply };
     }
     const refusal = this.#refusal ?? { status: "later", reply: "451 4.4.4 No next hop is left" };
-    // So is one that nobody asked yet.
+    if (refusal.status === "later") return refusal;
+    // So is one that could not be looked up, or that nobody asked yet.
+    if (found.unresolved !== undefined) return { status: "later", reply: found.unresolved };
     const isAnyUnasked = found.hops.some((hop) => !this.#passed.has(keyOf(hop)));
     return isAnyUnasked ? { ...refusal, status: "later" } : refusal;
   }

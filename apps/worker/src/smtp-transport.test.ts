@@ -356,6 +356,13 @@ describe("hosts", () => {
       .toEqual(["later 554 5.3.2 No service here"]);
   });
 
+  test("nor while there is one that could not be looked up", async () => {
+    const closed = await peerWith({ answer: () => "554 5.3.2 No service here" });
+    const hosts = [{ host: "127.0.0.1", port: closed.port }, { host: "unknown.test" }];
+    expect(replies(await deliver(to(closed, { hosts }), deliveryOf(["a@x.test"]))))
+      .toEqual(["later 451 4.4.4 No address found for unknown.test"]);
+  });
+
   test.each(["554 5.3.2 No service here", "421 4.3.2 Busy", "cut"])(
     "an address that says %j makes way for the next one",
     async (greeting) => {

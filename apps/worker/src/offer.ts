@@ -11,7 +11,7 @@ import type { Content } from "./content.ts";
 import { routedPath } from "./copies.ts";
 import { fit } from "./fitting.ts";
 import type { NextHopSession } from "./next-hop-session.ts";
-import { replyText, type Verdict } from "./verdict.ts";
+import { replyText, TOO_LATE, type Verdict } from "./verdict.ts";
 
 /** One transaction's worth of a delivery. */
 export interface Offered {
@@ -42,16 +42,20 @@ export async function offer(
   session: NextHopSession,
 ): Promise<OfferVerdict[]> {
   const parameters = parametersFor(delivery, isFinal, now);
-  const fitted = await fit(content, parameters, session.capabilities);
-  if (fitted.status === "cannot") {
-    return recipients.map(({ ordinal }) => ({
+  const never = (reply: string) =>
+    recipients.map(({ ordinal }): OfferVerdict => ({
       ordinal,
       status: "never",
-      reply: fitted.reply,
+      reply,
       isOurs: true,
       isUnoffered: true,
-      isForNextHost: true,
     }));
+  const { deliverBy } = parameters;
+  // RFC 2852 §4: mode R asks for a second at least.
+  if (deliverBy?.mode === "return" && deliverBy.seconds <= 0) return never(TOO_LATE);
+  const fitted = await fit(content, parameters, session.capabilities);
+  if (fitted.status === "cannot") {
+    return never(fitted.reply).map((verdict) => ({ ...verdict, isForNextHost: true }));
   }
   const outcome = await session.deliver({
     envelope: {
@@ -82,7 +86,7 @@ async function* whileHeld(pieces: ReturnType<Content["open"]>, isHeld: () => boo
   throw Object.assign(new Error("the claim is not certain any more"), { code: "CONNECTION_STALE" });
 }
 
-/** The parameters of MAIL as they are now: of a time to deliver by (RFC 2852), what is left of it. */
+/** The parameters of MAIL as they are now: the whole seconds left of BY (RFC 2852). */
 function parametersFor(
   { parameters, receivedAt }: ClaimedDelivery,
   isFinal: boolean,
@@ -91,8 +95,11 @@ function parametersFor(
   const { deliverBy, ...others } = parameters as MailParameters;
   // A final delivery is in time or it is not; the next hop has nothing left to do for it.
   if (deliverBy === undefined || isFinal) return others;
-  const passed = Math.round((now.getTime() - receivedAt.getTime()) / 1000);
-  return { ...others, deliverBy: { ...deliverBy, seconds: deliverBy.seconds - passed } };
+  const passed = (now.getTime() - receivedAt.getTime()) / 1000;
+  return {
+    ...others,
+    deliverBy: { ...deliverBy, seconds: Math.floor(deliverBy.seconds - passed) },
+  };
 }
 
 function verdictOf(

@@ -9,7 +9,7 @@ import { concern } from "./concern.ts";
 import { conclude, withReport } from "./conclusion.ts";
 import type { Delivering } from "./delivering.ts";
 import { scheduleOf } from "./retry.ts";
-import { TOO_LATE } from "./transport.ts";
+import { TOO_LATE } from "./verdict.ts";
 
 /** The outcome of a delivery that is overdue in this way. */
 export async function concludeOverdue(

@@ -10,10 +10,7 @@ import { type ClaimedDelivery, REFUSED_RELAY } from "@postern/store";
 import type { Delivering } from "./delivering.ts";
 import { deliverByHttp } from "./http-transport.ts";
 import { SmtpTransport } from "./smtp-transport.ts";
-import { type Attempt, type Verdict, verdictForAll } from "./verdict.ts";
-
-/** What is said of mail that was not delivered by the time its sender set. */
-export const TOO_LATE = "554 5.4.7 The time that the sender set for delivery has passed";
+import { type Attempt, TOO_LATE, type Verdict, verdictForAll } from "./verdict.ts";
 
 /** Makes the deliveries to one destination. */
 export class Transport {

@@ -50,6 +50,9 @@ export interface Attempt {
   readonly error?: unknown;
 }
 
+/** What is said of mail that was not delivered by the time its sender set. */
+export const TOO_LATE = "554 5.4.7 The time that the sender set for delivery has passed";
+
 /** The same verdict for all recipients of a delivery. */
 export function verdictForAll(
   { recipients }: ClaimedDelivery,

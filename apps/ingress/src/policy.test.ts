@@ -1,6 +1,6 @@
 import { domainSchema, relaySchema, ruleSchema } from "@postern/config";
 import { compile } from "@postern/routing";
-import { parseForwardPath, type RcptParameters } from "@postern/smtp";
+import { type MailParameters, parseForwardPath, type RcptParameters } from "@postern/smtp";
 import { describe, expect, test } from "vitest";
 import type { Ingress } from "./gateway-state.ts";
 import { MailTransaction } from "./policy.ts";
@@ -33,10 +33,11 @@ const facts: SessionFacts = {
   helo: "client.test",
 };
 
+const nullPath = { kind: "null", address: "", sourceRoute: [] } as const;
+
 /** What is stored for the recipients of one transaction. */
 async function stored(recipients: readonly (readonly [string, RcptParameters])[]) {
-  const reversePath = { kind: "null", address: "", sourceRoute: [] } as const;
-  const transaction = new MailTransaction(ingress, facts, reversePath, {});
+  const transaction = new MailTransaction(ingress, facts, nullPath, {});
   for (const [address, parameters] of recipients) {
     const parsed = parseForwardPath(`<${address}>`);
     if ("fault" in parsed) throw new Error(parsed.fault);
@@ -102,5 +103,25 @@ describe("a recipient that is given twice has what was asked with either", () =>
       .toEqual([{ ...once, given: "bob@here.test" }]);
     expect(await stored([["sales@here.test", first], ["bob@here.test", second]]))
       .toEqual([{ ...once, given: "sales@here.test" }]);
+  });
+});
+
+describe("mail that is held", () => {
+  const by = (seconds: number, mode: "return" | "notify") => ({ seconds, mode, trace: false });
+
+  test.each<[MailParameters, boolean]>([
+    [{ holdFor: 5 }, true],
+    [{ holdFor: 5, deliverBy: by(6, "return") }, true],
+    [{ holdFor: 5, deliverBy: by(5, "return") }, false],
+    [{ holdUntil: "1970-01-01T00:00:05Z", deliverBy: by(2, "return") }, false],
+    [{ holdFor: 5, deliverBy: by(2, "notify") }, true],
+  ])("%j is accepted: %s", (parameters, accepted) => {
+    const answer = new MailTransaction(ingress, facts, nullPath, parameters).mail();
+    const refusal = {
+      code: 501,
+      enhanced: "5.5.4",
+      lines: ["Held until after the time to deliver by"],
+    };
+    expect(answer).toEqual(accepted ? undefined : refusal);
   });
 });

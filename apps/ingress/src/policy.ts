@@ -26,6 +26,7 @@ import {
 } from "@postern/smtp";
 import { type AcceptedRecipient, isUnavailable, REFUSED_RELAY } from "@postern/store";
 import { type Copy, distinct, mergedParameters } from "./copies.ts";
+import { isHeldTooLong } from "./future-release.ts";
 import type { Ingress } from "./gateway-state.ts";
 import type { SessionFacts } from "./session-facts.ts";
 
@@ -99,6 +100,9 @@ export class MailTransaction {
 
   /** Decides about MAIL: undefined accepts it. At once, unless the sender has a rate. */
   mail(): Answer {
+    if (isHeldTooLong(this.#parameters, this.#time)) {
+      return reply(501, "5.5.4", "Held until after the time to deliver by");
+    }
     const refusal = refuseSender(this.#snapshot, {
       session: this.#session,
       reversePath: canonicalAddress(this.#reversePath),

@@ -57,8 +57,10 @@ describe("states", () => {
     expect(outcome.dueAt).toEqual(new Date("2026-01-01T00:10:00Z"));
   });
 
-  test("what cannot be tried again within its lifetime bounces", async () => {
-    const { outcome, states } = await concluded(["a@x.test"], [later], { after: 86_000 });
+  test("what is not delivered at the end of its lifetime bounces", async () => {
+    const before = await concluded(["a@x.test"], [later], { after: 86_000 });
+    expect(before.outcome.dueAt).toEqual(new Date("2026-01-02T00:00:00Z"));
+    const { outcome, states } = await concluded(["a@x.test"], [later], { after: 86_400 });
     expect(states).toEqual(["bounced"]);
     expect(outcome.recipients[0]!.reply)
       .toBe("554 5.4.7 Given up after retries; last: 450 4.2.1 Busy");

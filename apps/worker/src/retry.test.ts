@@ -21,13 +21,26 @@ test.each([
   [3, 30, 70],
   [4, 30, 70],
   [9, 60, 100],
-  [9, 61, "never"],
+  [9, 61, 100],
+  [9, 99, 100],
+  [9, 99.5, "never"],
+  [9, 100, "never"],
+  [9, 110, "never"],
 ])("after attempt %i at %i s the next is at %s", (attempts, now, expected) => {
   expect(next(attempts, now)).toBe(expected);
 });
 
 test("up to a tenth is added by chance", () => {
   expect(next(3, 0, { random: () => 0.5 })).toBe(42);
+});
+
+test("a delay that is longer than the lifetime ends with it", () => {
+  expect(nextAttempt({ delays: [3600], lifetime: 60 }, {
+    attempts: 1,
+    lifetimeFrom: at(0),
+    now: at(1),
+    random: () => 0,
+  })).toEqual(at(60));
 });
 
 test("a pause moves the end of the lifetime", () => {

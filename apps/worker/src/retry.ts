@@ -14,7 +14,10 @@ export function delayNoticeOf({ delayNotice }: RetrySchedule): number | undefine
   return delayNotice === false ? undefined : delayNotice ?? DELAY_NOTICE_SECONDS;
 }
 
-/** The time of the next attempt, or undefined when the lifetime is over. */
+/** What is tried so shortly before the end of its lifetime is not tried again: clocks differ. */
+const LAST_MILLISECONDS = 1000;
+
+/** The time of the next attempt, the last at the end of the lifetime; undefined after it. */
 export function nextAttempt(
   { delays, lifetime }: RetrySchedule,
   { attempts, lifetimeFrom, now, random, notBefore, deliverBy }: {
@@ -33,7 +36,7 @@ export function nextAttempt(
   // A tenth of jitter: what failed together is not tried again together.
   const regular = now.getTime() + delay * 1000 * (1 + 0.1 * random());
   const end = lifetimeFrom.getTime() + lifetime * 1000;
-  if (regular > end) return undefined;
+  if (end - now.getTime() < LAST_MILLISECONDS) return undefined;
   const asked = Math.min(Math.max(regular, notBefore?.getTime() ?? 0), end);
   const by = deliverBy?.getTime() ?? 0;
   return new Date(by > now.getTime() ? Math.min(asked, by) : asked);

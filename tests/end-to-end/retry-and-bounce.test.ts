@@ -18,6 +18,10 @@ beforeAll(async () => {
     "/v1/domains/relay.test": { relay: "patient" },
     "/v1/domains/hasty.test": { relay: "hasty" },
     "/v1/domains/sender.test": { relay: "patient" },
+    "/v1/domains/team.test": {
+      relay: "patient",
+      aliases: { sales: ["ann@team.test", "bob@hasty.test"] },
+    },
   });
   const [ingress] = await Promise.all([gateway.startIngress(), gateway.startWorker()]);
   port = ingress.port;
@@ -173,6 +177,15 @@ test("5yz for the content bounces all its recipients in one report", async () =>
   const text = report.content.toString("latin1");
   expect(text.match(/^Final-Recipient:.*$/gim)).toHaveLength(2);
   expect(text).toContain("554 5.6.0 We do not like it");
+});
+
+test("a report to an alias comes to each of its mailboxes", async () => {
+  refusing("rcpt", "gone@relay.test", "550 5.1.1 No such user");
+  await send(["gone@relay.test"], { from: "sales@team.test" });
+  for (const mailbox of ["ann@team.test", "bob@hasty.test"]) {
+    const report = await eventually(`a report to ${mailbox}`, () => reportsFor(mailbox)[0]);
+    expect(report.content.toString()).toContain("Subject: Undelivered mail: gone@relay.test\r\n");
+  }
 });
 
 test("what stays deferred for its lifetime bounces, with the last reply", async () => {

@@ -1,6 +1,6 @@
 /** The new ways of recipients that an administrator sends elsewhere. */
 import { canonicalDomain } from "@postern/config";
-import { routeOwn, type Snapshot } from "@postern/routing";
+import { routeMailbox, type Snapshot } from "@postern/routing";
 import type { NewWay } from "@postern/store";
 import { Problem } from "./problem.ts";
 
@@ -26,17 +26,13 @@ export function rerouting(
   }
   const ways = new Map<string, NewWay>();
   for (const path of paths) {
-    if (relay === undefined) {
-      const own = routeOwn(snapshot, path);
-      if (own === undefined) throw noWay(path);
-      const { relay: by, nextHop, reasons } = own;
-      const decision = { relay: by, reasons, version: snapshot.version, rerouted: true };
-      ways.set(path, { destination: { relay: by, nextHop }, decision });
-    } else {
-      const nextHop = kind === "mx" ? domainOf(path) : "";
-      const decision = { relay, reasons: [], version: snapshot.version, rerouted: true };
-      ways.set(path, { destination: { relay, nextHop }, decision });
-    }
+    const destination = relay === undefined
+      ? routeMailbox(snapshot, path)
+      : { relay, nextHop: kind === "mx" ? domainOf(path) : "" };
+    if (destination === undefined) throw noWay(path);
+    const { version } = snapshot;
+    const decision = { relay: destination.relay, reasons: [], version, rerouted: true };
+    ways.set(path, { destination, decision });
   }
   return ways;
 }

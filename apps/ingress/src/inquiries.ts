@@ -4,7 +4,7 @@
  * decides real mail.
  */
 import { canonicalDomain } from "@postern/config";
-import { decide, type Decision, domainAt, routeOwn, type Snapshot } from "@postern/routing";
+import { decide, type Decision, domainAt, routeMailbox, type Snapshot } from "@postern/routing";
 import {
   canonicalAddress,
   type EtrnQuestion,
@@ -62,7 +62,7 @@ export async function startQueue(
   if (domains.length === 0) return reply(459, "4.7.1", `<${name}> is not a domain of ours`);
   const destinations = new Map<string, { relay: string; nextHop: string }>();
   for (const domain of domains) {
-    const way = routeOwn(snapshot, `postmaster@${domain}`);
+    const way = routeMailbox(snapshot, `postmaster@${domain}`);
     if (way === undefined) continue;
     const { relay, nextHop } = way;
     destinations.set(`${relay} ${nextHop}`, { relay, nextHop });

@@ -25,7 +25,14 @@
  */
 import { hostname as machineName } from "node:os";
 import { createResolver, readHosts } from "@postern/dns";
-import { existingSecretKey, requireDatabaseUrl, runProcess, StartError } from "@postern/process";
+import { senderReversal } from "@postern/message";
+import {
+  existingSecretKey,
+  requireDatabaseUrl,
+  runProcess,
+  senderSigning,
+  StartError,
+} from "@postern/process";
 import { SECRET_KEY_BYTES } from "@postern/secrets";
 import { openCertificate } from "@postern/tls";
 import { compile } from "@postern/routing";
@@ -46,7 +53,6 @@ import { Callouts } from "./callouts.ts";
 import type { Ingress } from "./gateway-state.ts";
 import { type OpenListener, openListener } from "./listener.ts";
 import { RecipientChecks } from "./recipient-checks.ts";
-import { senderReversal } from "./sender-reversal.ts";
 import { TlsAcceptor } from "./tls-acceptor.ts";
 
 /** How often content is removed whose message never came. */
@@ -72,7 +78,7 @@ await runProcess("ingress", async ({ environment, log, onStop, ready }) => {
     }),
   );
   const key = await existingSecretKey(environment);
-  const reverseOf = senderReversal(key, now);
+  const reverseOf = key && senderReversal(senderSigning(key), now);
   const certificate = await openCertificate(environment, log, now);
   onStop(() => certificate.stop());
   const reload = () => void certificate.reload();

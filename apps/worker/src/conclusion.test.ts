@@ -1,3 +1,4 @@
+import { rewriteSender } from "@postern/message";
 import { describe, expect, test } from "vitest";
 import { conclude } from "./conclusion.ts";
 import { deliveryOf, relayOf, testDelivering } from "./testing/delivering.ts";
@@ -11,14 +12,14 @@ const relay = relayOf({ kind: "mx", retry: { delays: [600], lifetime: 86_400 } }
 async function concluded(
   recipients: Parameters<typeof deliveryOf>[0],
   verdicts: readonly Omit<Verdict, "ordinal">[],
-  { after = 0, postmaster, delivery = {}, by = relay }: {
+  { after = 0, configuration = {}, delivery = {}, by = relay }: {
     readonly after?: number;
-    readonly postmaster?: string;
+    readonly configuration?: Parameters<typeof testDelivering>[0];
     readonly delivery?: Parameters<typeof deliveryOf>[1];
     readonly by?: typeof relay;
   } = {},
 ) {
-  const delivering = testDelivering(postmaster === undefined ? {} : { postmaster });
+  const delivering = testDelivering(configuration);
   delivering.time += after * 1000;
   const outcome = await conclude(
     deliveryOf(recipients, delivery),
@@ -135,6 +136,38 @@ describe("the report says", () => {
   });
 });
 
+describe("the report goes", () => {
+  const srs = relayOf({ kind: "mx", senderRewriting: { domain: "srs.test" } });
+  const aliases = { sales: ["ann@ours.test", "bob@ours.test"] };
+  const configuration = { relays: { srs }, domains: [["ours.test", { aliases }] as const] };
+
+  test("to each mailbox of an alias that sent", async () => {
+    const { to, outcome } = await concluded(["a@x.test"], [never], {
+      delivery: { reversePath: "sales@ours.test" },
+      configuration,
+    });
+    expect(to).toEqual(aliases.sales);
+    expect(outcome.report!.message.recipients[0]).toMatchObject({
+      destination: { relay: "default", nextHop: "ours.test" },
+      decision: { recipient: "sales@ours.test" },
+    });
+  });
+
+  test("to who is behind a rewritten sender, while that is good", async () => {
+    const sign = testDelivering().signSender!;
+    const rewritten = (day: string) =>
+      rewriteSender("ann@out.test", {
+        domain: "srs.test",
+        sign,
+        day: Date.parse(day) / 86_400_000,
+      });
+    const to = async (reversePath: string) =>
+      (await concluded(["a@x.test"], [never], { delivery: { reversePath }, configuration })).to;
+    expect(await to(rewritten("2025-12-31"))).toEqual(["ann@out.test"]);
+    expect(await to(rewritten("2025-12-01"))).toBeUndefined();
+  });
+});
+
 describe("a delay", () => {
   const hours = 3600;
 
@@ -180,7 +213,7 @@ describe("a report about a report", () => {
   test("goes to the postmaster", async () => {
     const { actions, states, to } = await concluded([asking("NEVER")], [never], {
       delivery,
-      postmaster: "postmaster@ours.test",
+      configuration: { postmaster: "postmaster@ours.test" },
     });
     expect([actions, states, to]).toEqual([
       ["a@x.test failed"],
@@ -198,9 +231,18 @@ describe("a report about a report", () => {
     const postmaster = "postmaster@ours.test";
     const { states, to } = await concluded(["Postmaster@OURS.test"], [never], {
       delivery,
-      postmaster,
+      configuration: { postmaster },
     });
     expect([states, to]).toEqual([["held"], undefined]);
+  });
+
+  test("is not made about a mailbox of the postmaster's", async () => {
+    const postmaster = "postmaster@ours.test";
+    const aliases = { postmaster: ["ann@ours.test", "bob@ours.test"] };
+    const configuration = { postmaster, domains: [["ours.test", { aliases }] as const] };
+    const about = (path: string) => concluded([path], [never], { delivery, configuration });
+    expect((await about("a@x.test")).to).toEqual(aliases.postmaster);
+    expect((await about("Bob@ours.test")).states).toEqual(["held"]);
   });
 
   test("is made neither of a delay nor of a success", async () => {
@@ -213,7 +255,7 @@ describe("a report about a report", () => {
   test("is made for a sender whose address is none", async () => {
     const { states, to } = await concluded(["a@x.test"], [never], {
       delivery: { reversePath: "x@not a domain" },
-      postmaster: "postmaster@ours.test",
+      configuration: { postmaster: "postmaster@ours.test" },
     });
     expect([states, to]).toEqual([["bounced"], ["postmaster@ours.test"]]);
   });

@@ -1,5 +1,6 @@
 /** What is to be recorded of an attempt: ends, times of the next attempt, reports that are owed. */
 import type { Relay } from "@postern/config";
+import { senderReversal } from "@postern/message";
 import type { MailParameters } from "@postern/smtp";
 import {
   type ClaimedDelivery,
@@ -111,11 +112,12 @@ export async function withReport(
   concerns: readonly Concern[],
   now: Date,
   remoteHost: string | undefined,
-  { queue, snapshot, hostname, newQueueId }: Delivering,
+  { queue, snapshot, hostname, newQueueId, signSender }: Delivering,
 ): Promise<Pick<DeliveryOutcome, "recipients" | "report">> {
   if (concerns.length === 0) return { recipients: ends };
   const front = await frontOf(delivery, queue);
-  const context = { snapshot: snapshot(), hostname, now, newQueueId, remoteHost };
+  const reverseOf = signSender && senderReversal(signSender, () => now);
+  const context = { snapshot: snapshot(), hostname, now, newQueueId, remoteHost, reverseOf };
   const report = reportOn(delivery, concerns, front, context);
   const about = new Map(concerns.map((one) => [one.recipient.ordinal, one]));
   const recipients = ends.map((end): RecipientOutcome => {

@@ -3,7 +3,7 @@
  * that carries it. A report that cannot be returned goes to the postmaster, if there is one.
  */
 import { buildDsn } from "@postern/message";
-import { routeOwn, type Snapshot } from "@postern/routing";
+import { type RecipientFacts, routeOwn, type Snapshot } from "@postern/routing";
 import type { MailParameters, RcptParameters } from "@postern/smtp";
 import type { AcceptedMessage, ClaimedDelivery } from "@postern/store";
 import type { Concern } from "./concern.ts";
@@ -18,6 +18,7 @@ export interface ReportContext {
   readonly now: Date;
   readonly newQueueId: () => string;
   readonly remoteHost: string | undefined;
+  readonly reverseOf: RecipientFacts["reverseOf"];
 }
 
 /**
@@ -36,7 +37,10 @@ export function reportOn(
   const { postmaster } = context.snapshot.settings;
   if (failed.length === 0 || postmaster === undefined) return undefined;
   // What cannot be delivered to the postmaster cannot be reported to the postmaster.
-  const isPostmaster = (path: string) => path.toLowerCase() === postmaster.toLowerCase();
+  const copies = routeOwn(context.snapshot, postmaster, context.reverseOf)?.copies ?? [];
+  const postmasters = [postmaster, ...copies.map(({ forwardPath }) => forwardPath)]
+    .map((path) => path.toLowerCase());
+  const isPostmaster = (path: string) => postmasters.includes(path.toLowerCase());
   if (failed.some(({ recipient }) => isPostmaster(recipient.forwardPath))) return undefined;
   return addressed(postmaster, delivery, failed, front, context);
 }
@@ -46,11 +50,11 @@ function addressed(
   delivery: ClaimedDelivery,
   concerns: readonly Concern[],
   front: Uint8Array,
-  { snapshot, hostname, now, newQueueId, remoteHost }: ReportContext,
+  { snapshot, hostname, now, newQueueId, remoteHost, reverseOf }: ReportContext,
 ): { readonly message: AcceptedMessage; readonly content: Uint8Array } | undefined {
   if (to === "") return undefined;
-  const way = routeOwn(snapshot, to);
-  if (way === undefined) return undefined;
+  const route = routeOwn(snapshot, to, reverseOf);
+  if (route === undefined) return undefined;
 
   const id = newQueueId();
   const { ret, envelopeId, smtpUtf8, requireTls } = delivery.parameters as MailParameters;
@@ -84,7 +88,6 @@ function addressed(
     utf8: smtpUtf8 ?? false,
     queueId: delivery.messageId,
   });
-  const { relay, nextHop, reasons } = way;
   return {
     content: built.content,
     message: {
@@ -96,12 +99,12 @@ function addressed(
       size: built.content.length,
       messageId,
       configurationVersion: snapshot.version,
-      recipients: [{
-        forwardPath: to,
+      recipients: route.copies.map(({ forwardPath, relay, nextHop }) => ({
+        forwardPath,
         parameters: { notify: "NEVER" },
         destination: { relay, nextHop },
-        decision: { relay, reasons },
-      }],
+        decision: { recipient: to, relay, reasons: route.reasons },
+      })),
     },
   };
 }

@@ -1,7 +1,12 @@
 import { createHmac } from "node:crypto";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { reverseOf, rewriteSender, type SenderRewriting } from "./sender-rewriting.ts";
+import {
+  reverseOf,
+  rewriteSender,
+  senderReversal,
+  type SenderRewriting,
+} from "./sender-rewriting.ts";
 
 const at = (domain: string, day = 20_000, key = "secret"): SenderRewriting => ({
   domain,
@@ -123,4 +128,13 @@ describe("the way back", () => {
       }
     },
   );
+});
+
+test("the way back is asked for at the time it is then", () => {
+  const rewritten = rewriteSender("user@example.org", ours);
+  let day = ours.day;
+  const back = senderReversal(ours.sign, () => new Date(day * 86_400_000 + 1));
+  expect(back(rewritten, ours.domain)).toEqual({ status: "reversed", address: "user@example.org" });
+  day += 22;
+  expect(back(rewritten, ours.domain)).toEqual({ status: "expired" });
 });

@@ -33,6 +33,8 @@ export type ReversedSender =
   /** We made it, too long ago. */
   | { readonly status: "expired" };
 
+const DAY_MILLISECONDS = 86_400_000;
+
 /** Days that a rewritten address is good for. */
 const DAYS_GOOD = 21;
 
@@ -87,6 +89,15 @@ export function reverseOf(address: string, rewriting: SenderRewriting): Reversed
     return { status: "reversed", address: join("SRS0=", inner, first!) };
   }
   return /^SRS[01][=+-]/i.test(local) ? { status: "forged" } : { status: "notRewritten" };
+}
+
+/** Asks {@link reverseOf} for any domain of ours, at the time that it is then. */
+export function senderReversal(
+  sign: SenderRewriting["sign"],
+  now: () => Date,
+): (address: string, domain: string) => ReversedSender {
+  return (address, domain) =>
+    reverseOf(address, { domain, sign, day: Math.floor(now().getTime() / DAY_MILLISECONDS) });
 }
 
 function srs1(first: string, inner: string, rewriting: SenderRewriting): string {

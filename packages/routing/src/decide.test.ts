@@ -10,7 +10,7 @@ import {
   userSchema,
 } from "@postern/config";
 import { describe, expect, test } from "vitest";
-import { decide, routeOwn } from "./decide.ts";
+import { decide } from "./decide.ts";
 import type { Decision } from "./decision.ts";
 import type { RecipientFacts } from "./facts.ts";
 import { compile, identifyClient } from "./snapshot.ts";
@@ -189,16 +189,6 @@ describe("who may send where", () => {
     );
     const accepted = { total: 2, byDomain: new Map() };
     expect(line(run({}, "u@example.com", { ...from, accepted }))).toBe("452 4.5.3");
-  });
-
-  test("the gateway's own reports go anywhere", () => {
-    const snapshot = compile(configurationOf());
-    expect(routeOwn(snapshot, "a@out.test")).toMatchObject({
-      relay: "default",
-      nextHop: "out.test",
-    });
-    expect(routeOwn(snapshot, "a@example.com")).toMatchObject({ relay: "internal", nextHop: "" });
-    expect(routeOwn(snapshot, "nobody")).toBeUndefined();
   });
 });
 

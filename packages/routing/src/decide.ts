@@ -52,26 +52,6 @@ export function decide(
   return { ...outcome, rule: course.rule, version: snapshot.version, reasons };
 }
 
-/**
- * The way of a message of the gateway's own, such as a report: no rule and no permission is asked,
- * the copy goes to the domain's relay or the default one. Undefined when the address has no domain.
- */
-export function routeOwn(
-  snapshot: Snapshot,
-  forwardPath: string,
-): { readonly relay: string; readonly nextHop: string; readonly reasons: Reason[] } | undefined {
-  const address = parseAddress(forwardPath);
-  if (address === undefined) return undefined;
-  const ours = domainAt(snapshot, address.domain);
-  const chosen = chooseRelay(snapshot, ours?.domain.relay, address.text, address.domain, false);
-  if ("refusal" in chosen) return undefined;
-  const reasons: Reason[] = [
-    { kind: "domain", name: address.domain, matched: ours !== undefined },
-    { kind: "gateway", matched: true },
-  ];
-  return { relay: chosen.relay, nextHop: chosen.nextHop, reasons };
-}
-
 function follow(course: Course): Outcome {
   const { snapshot, facts, explain, note } = course;
   const refused = refuseSender(snapshot, facts);

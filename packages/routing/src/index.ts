@@ -1,7 +1,8 @@
 /** Routing: which way each recipient's copy goes, decided from a snapshot of the configuration. */
-export { decide, type DecideOptions, routeOwn } from "./decide.ts";
+export { decide, type DecideOptions } from "./decide.ts";
 export type * from "./decision.ts";
 export type * from "./facts.ts";
+export { routeMailbox, routeOwn } from "./own-mail.ts";
 export { type Problem, problemsOf } from "./problems.ts";
 export {
   mayRelay,

@@ -1,5 +1,5 @@
 /** What deliveries need, for tests without a database: a clock that stands, names that are given. */
-import { type Relay, relaySchema, settingsSchema } from "@postern/config";
+import { domainSchema, type Relay, relaySchema, settingsSchema } from "@postern/config";
 import type { Resolver } from "@postern/dns";
 import { compile } from "@postern/routing";
 import type { ClaimedDelivery, ClaimedRecipient } from "@postern/store";
@@ -19,9 +19,11 @@ export interface TestDelivering extends Delivering {
 
 /** Makes one; `hosts` are the names that can be found. */
 export function testDelivering(
-  { hosts = {}, domains = [], postmaster }: {
+  { hosts = {}, domains = [], relays = {}, postmaster }: {
     readonly hosts?: Readonly<Record<string, readonly string[]>>;
-    readonly domains?: readonly string[];
+    /** Their names, or names with more. */
+    readonly domains?: readonly (string | readonly [name: string, domain: object])[];
+    readonly relays?: Readonly<Record<string, Relay>>;
     readonly postmaster?: string;
   } = {},
 ): TestDelivering {
@@ -32,14 +34,17 @@ export function testDelivering(
   const now = () => new Date(delivering.time);
   const snapshot = compile({
     version: 1,
-    relays: new Map(),
+    relays: new Map(Object.entries(relays)),
     clients: new Map(),
     users: new Map(),
     rules: new Map(),
     settings: new Map(
       postmaster === undefined ? [] : [["gateway", settingsSchema.parse({ postmaster })]],
     ),
-    domains: new Map(domains.map((name) => [name, { relay: "default" }])),
+    domains: new Map(domains.map((one) => {
+      const [name, domain] = typeof one === "string" ? [one, {}] : one;
+      return [name, domainSchema.parse({ relay: "default", ...domain })];
+    })),
   } as never);
   const resolver: Resolver = {
     query: () => Promise.resolve({ status: "noName" } as never),

@@ -5,6 +5,7 @@ import { buildDsn, dsnFrame } from "./delivery-status.ts";
 import type { Dsn, DsnRecipient } from "./dsn.ts";
 import { MAIL, NOTIFICATIONS } from "./golden/notifications.ts";
 import { Header } from "./header.ts";
+import { toSevenBit } from "./seven-bit.ts";
 import { ContentSurvey } from "./survey.ts";
 
 const octets = (text: string) => new TextEncoder().encode(text);
@@ -43,9 +44,33 @@ describe("buildDsn", () => {
       const content = octets(`Subject: x\r\n\r\n${body}\r\n`);
       const dsn = text(buildDsn({ ...MAIL, returnContent: { kind: "full", content } }).content);
       expect(dsn).toContain("Content-Type: text/rfc822-headers\r\n");
-      expect(dsn).toMatch(/not\s+returned\s+because it has lines that\s+mail cannot carry/);
+      expect(dsn).toMatch(
+        /not\s+returned\s+because\s+not\s+every\s+mail\s+system\s+could\s+carry\s+it/,
+      );
       expect(dsn).toContain("\r\n\r\nSubject: x\r\n\r\n--=_");
     }
+  });
+
+  test("returns the header only where the whole cannot be made 7-bit", () => {
+    const signed = 'Content-Type: multipart/signed; boundary=b; protocol="x/y"\r\n\r\n--b\r\n' +
+      "Content-Transfer-Encoding: 8bit\r\n\r\nGrüße\r\n--b\r\n\r\n--b--\r\n";
+    for (const original of ["Subject: Grüße\r\n\r\nHello\r\n", signed]) {
+      const content = octets(original);
+      const dsn = buildDsn({ ...MAIL, returnContent: { kind: "full", content } });
+      expect(text(dsn.content)).toContain("Content-Type: text/rfc822-headers\r\n");
+      expect(dsn.body).toBe("7BIT");
+    }
+  });
+
+  test("can be made 7-bit with international mail, too", () => {
+    const { content, body } = buildDsn({
+      ...NOTIFICATIONS.international,
+      reversePath: "alice@example.com",
+    });
+    expect(body).toBe("8BITMIME");
+    const converter = toSevenBit();
+    const converted = [...converter.push(content), ...converter.end()].map(text).join("");
+    expect(converted).toMatch(/Content-Type: message\/global\r\nContent-Transfer-Encoding: quoted/);
   });
 
   test("returns broken headers encoded", () => {

@@ -16,6 +16,7 @@ import { encodeWords } from "./encoded-words.ts";
 import { formatField, Header } from "./header.ts";
 import { concat, hasEightBit, isAscii, latin1, octetsOf } from "./octets.ts";
 import { QuotedPrintableEncoder } from "./quoted-printable.ts";
+import { SevenBitConverter } from "./seven-bit.ts";
 import { ContentSurvey } from "./survey.ts";
 
 /** A header longer than this is not returned whole. */
@@ -122,7 +123,7 @@ function statusPart(dsn: Dsn, global: boolean): Part {
     : { type: "message/delivery-status", encoding: "7bit", content };
 }
 
-/** The message where it may be returned and mail can carry it; else its header. */
+/** The message where it may be returned and all mail systems can carry it; else its header. */
 function originalPart(dsn: Dsn): Part {
   const wanted = dsn.returnContent;
   if (wanted.kind === "stream") {
@@ -134,7 +135,20 @@ function originalPart(dsn: Dsn): Part {
   const encoding = new ContentSurvey().push(content).end().encoding;
   // RFC 2046 §5.2.1: a message may not be encoded, and binary needs more than 8BITMIME.
   if (encoding === "binary") return headerPart(dsn, content);
-  return { type: messageType(dsn, content), encoding, content };
+  const type = messageType(dsn, content);
+  // A next hop without 8BITMIME would refuse the report. message/global may be encoded whole.
+  if (encoding === "8bit" && type === "message/rfc822" && !convertible(content)) {
+    return headerPart(dsn, content);
+  }
+  return { type, encoding, content };
+}
+
+/** Whether 7-bit can be made of it on its way. */
+function convertible(content: Uint8Array): boolean {
+  const converter = new SevenBitConverter();
+  converter.push(content);
+  converter.end();
+  return converter.failure === undefined;
 }
 
 function messageType(dsn: Dsn, content: Uint8Array): string {

@@ -66,7 +66,7 @@ const RETURNED = {
   full: "What follows is a report for mail programs, and your message.",
   headers: "What follows is a report for mail programs, and the header of your message.",
   headersOnlyPossible: "What follows is a report for mail programs, and the header of your " +
-    "message; the whole is not returned because it has lines that mail cannot carry.",
+    "message; the whole is not returned because not every mail system could carry it.",
 } as const;
 
 function aboutRecipient(recipient: DsnRecipient): string {

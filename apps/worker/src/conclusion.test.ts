@@ -121,6 +121,18 @@ describe("the report says", () => {
     expect(text).toContain("message/rfc822");
   });
 
+  test.each([
+    ["552 5.2.2 Full", "5.2.2"],
+    ["550 5.7.1", "5.7.1"],
+    ["550 Relaying denied for 10.5.1.1", "5.0.0"],
+    ["550 No such user, see 5.1.1 there", "5.0.0"],
+    ["550 5.1.1.9 is a host", "5.0.0"],
+    ["550 4.2.1 Busy for good", "5.0.0"],
+  ])("of %s the status %s", async (reply, status) => {
+    const { text } = await concluded(["a@x.test"], [{ status: "never", reply }]);
+    expect(text).toContain(`Status: ${status}\r`);
+  });
+
   test("the header only where that is asked for, where TLS is required, or when nothing failed", async () => {
     const returned = async (parameters: object, verdict: Omit<Verdict, "ordinal">) => {
       const { text } = await concluded([asking("SUCCESS", "FAILURE")], [verdict], {

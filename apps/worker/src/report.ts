@@ -109,9 +109,9 @@ function addressed(
   };
 }
 
-/** The enhanced code of the reply if it is of the action's class, else the general one. */
+/** The enhanced code behind the reply code if it is of the action's class, else the general one. */
 function statusOf(action: Concern["action"], reply: string): string {
   const digit = action === "failed" ? 5 : action === "delayed" ? 4 : 2;
-  const found = new RegExp(`\\b${digit}\\.\\d{1,3}\\.\\d{1,3}\\b`).exec(reply)?.[0];
-  return found ?? `${digit}.0.0`;
+  const [, found] = /^\d{3} ([245]\.\d{1,3}\.\d{1,3})(?: |$)/.exec(reply) ?? [];
+  return found?.startsWith(`${digit}.`) ? found : `${digit}.0.0`;
 }

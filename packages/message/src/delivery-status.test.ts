@@ -142,6 +142,29 @@ describe("buildDsn", () => {
     );
   });
 
+  test("has no line longer than mail may have, whatever others wrote", () => {
+    for (const letter of "xü") {
+      const long = letter.repeat(2500);
+      const { content } = buildDsn({
+        ...withRecipient({
+          forwardPath: `${long}@ex.test`,
+          originalRecipient: { type: "rfc822", address: `${long}@ex.test` },
+          diagnostic: { type: "smtp", text: `550 5.7.1 ${long}` },
+          remoteHost: long,
+        }),
+        originalEnvelopeId: long,
+        queueId: long,
+      });
+      expect(new ContentSurvey().push(content).end().binary).toBe(false);
+    }
+  });
+
+  test("keeps an address of the web whole", () => {
+    const url = `https://help.test/${"x".repeat(100)}`;
+    const diagnostic = { type: "smtp", text: `550 5.7.1 See ${url}` };
+    expect(text(buildDsn(withRecipient({ diagnostic })).content)).toContain(`      ${url}\r\n`);
+  });
+
   test("says what a status means in its text, whatever the class", () => {
     const about = (status: string) => text(buildDsn(withRecipient({ status })).content);
     expect(about("5.2.2")).toContain("The mailbox is full. (5.2.2)");

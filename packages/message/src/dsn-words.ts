@@ -7,6 +7,7 @@
 
 import { rfc5322Date } from "./dates.ts";
 import type { Dsn, DsnAction, DsnRecipient } from "./dsn.ts";
+import { hardPieces } from "./header.ts";
 import { statusWords } from "./status-words.ts";
 
 const COLUMNS = 72;
@@ -71,7 +72,7 @@ const RETURNED = {
 
 function aboutRecipient(recipient: DsnRecipient): string {
   const { action, status, remoteHost, diagnostic, willRetryUntil } = recipient;
-  let text = `  <${printable(recipient.forwardPath)}>\r\n`;
+  let text = wrap(`<${printable(recipient.forwardPath)}>`, "  ");
   const original = recipient.originalRecipient?.address;
   if (original !== undefined && original !== recipient.forwardPath) {
     text += wrap(`(you wrote to <${printable(original)}>)`, "    ");
@@ -102,11 +103,14 @@ function printable(text: string): string {
   return text.replace(/\t/g, " ").replace(/\p{Cc}|[\u2028\u2029]/gu, "?");
 }
 
-/** Lines of at most 72 columns, broken at blanks, each with the indent and CRLF. */
+/**
+ * Lines of at most 72 columns, broken at blanks, each with the indent and CRLF. Longer words stay
+ * whole as far as lines may go.
+ */
 function wrap(text: string, indent = ""): string {
   let lines = "";
   let line = indent;
-  for (const word of text.split(" ")) {
+  for (const word of text.split(" ").flatMap(hardPieces)) {
     if (word === "") continue;
     if (line.length > indent.length && line.length + 1 + word.length > COLUMNS) {
       lines += `${line}\r\n`;

@@ -214,7 +214,7 @@ export function foldWords(start: string, words: readonly string[]): Uint8Array {
 }
 
 /** A word too long for a line is cut; 200 characters are at most 800 octets. */
-function hardPieces(word: string): string[] {
+export function hardPieces(word: string): string[] {
   // A UTF-16 code unit makes three octets at most.
   if (word.length <= 300 || (word.length <= 900 && octetsOf(word).length <= 900)) return [word];
   return word.match(/[^]{1,200}/gu) ?? [];

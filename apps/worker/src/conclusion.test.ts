@@ -165,6 +165,15 @@ describe("the report goes", () => {
     });
   });
 
+  test("about the address that the sender wrote to", async () => {
+    const subject = async (acceptedAs: string) => {
+      const { text } = await concluded([{ forwardPath: "a@x.test", acceptedAs }], [never]);
+      return /^Subject: (.*)\r$/m.exec(text!)![1];
+    };
+    expect(await subject("sales@alias.test")).toBe("Undelivered mail: sales@alias.test");
+    expect(await subject("A@X.test")).toBe("Undelivered mail: a@x.test");
+  });
+
   test("to who is behind a rewritten sender, while that is good", async () => {
     const sign = testDelivering().signSender!;
     const rewritten = (day: string) =>

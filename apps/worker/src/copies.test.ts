@@ -19,6 +19,7 @@ function delivery(...treatments: readonly Treatment[]): ClaimedDelivery {
       forwardPath: `r${ordinal}@example.com`,
       parameters: {},
       treatment,
+      acceptedAs: null,
       delayReported: false,
       lastReply: null,
     })),

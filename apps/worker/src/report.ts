@@ -3,7 +3,7 @@
  * that carries it. A report that cannot be returned goes to the postmaster, if there is one.
  */
 import { buildDsn } from "@postern/message";
-import { type RecipientFacts, routeOwn, type Snapshot } from "@postern/routing";
+import { isSameAddress, type RecipientFacts, routeOwn, type Snapshot } from "@postern/routing";
 import type { MailParameters, RcptParameters } from "@postern/smtp";
 import type { AcceptedMessage, ClaimedDelivery } from "@postern/store";
 import type { Concern } from "./concern.ts";
@@ -38,9 +38,8 @@ export function reportOn(
   if (failed.length === 0 || postmaster === undefined) return undefined;
   // What cannot be delivered to the postmaster cannot be reported to the postmaster.
   const copies = routeOwn(context.snapshot, postmaster, context.reverseOf)?.copies ?? [];
-  const postmasters = [postmaster, ...copies.map(({ forwardPath }) => forwardPath)]
-    .map((path) => path.toLowerCase());
-  const isPostmaster = (path: string) => postmasters.includes(path.toLowerCase());
+  const postmasters = [postmaster, ...copies.map(({ forwardPath }) => forwardPath)];
+  const isPostmaster = (path: string) => postmasters.some((one) => isSameAddress(one, path));
   if (failed.some(({ recipient }) => isPostmaster(recipient.forwardPath))) return undefined;
   return addressed(postmaster, delivery, failed, front, context);
 }
@@ -69,10 +68,13 @@ function addressed(
     reversePath: to,
     from: `mailer-daemon@${hostname}`,
     recipients: concerns.map(({ recipient, action, reply, willRetryUntil }) => {
+      const { forwardPath, acceptedAs } = recipient;
       const { originalRecipient } = recipient.parameters as RcptParameters;
+      const isOther = acceptedAs !== null && !isSameAddress(acceptedAs, forwardPath);
       return {
-        forwardPath: recipient.forwardPath,
+        forwardPath,
         ...(originalRecipient === undefined ? {} : { originalRecipient }),
+        ...(isOther ? { acceptedAs } : {}),
         action,
         status: statusOf(action, reply),
         diagnostic: { type: "smtp", text: reply },

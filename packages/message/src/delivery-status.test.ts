@@ -103,6 +103,17 @@ describe("buildDsn", () => {
     expect(text(buildDsn(withRecipient({ diagnostic })).content)).toContain(`"=_${seed}_1"`);
   });
 
+  test("names a recipient as the sender did, and does not invent what the sender said", () => {
+    const { originalRecipient: _, ...recipient } = { ...FAILED, acceptedAs: "sales@example.net" };
+    const dsn = text(buildDsn({ ...MAIL, recipients: [recipient] }).content);
+    expect(dsn).toContain("Subject: Undelivered mail: sales@example.net\r\n");
+    expect(dsn).toContain("  <sales@example.net>\r\n    (sent on to <bob@example.net>)\r\n");
+    expect(dsn).toContain("Final-Recipient: rfc822; bob@example.net\r\n");
+    expect(dsn).not.toContain("Original-Recipient");
+    expect(text(buildDsn(withRecipient({ acceptedAs: "sales@example.net" })).content))
+      .toContain("  <rob@example.net>\r\n    (sent on to <bob@example.net>)\r\n");
+  });
+
   test("writes addresses for ASCII readers where the way back takes no UTF-8 (RFC 6533 §3)", () => {
     const dsn = text(
       buildDsn({ ...withRecipient({ forwardPath: "jö+x@ex.test" }), utf8: false }).content,

@@ -72,10 +72,10 @@ const RETURNED = {
 
 function aboutRecipient(recipient: DsnRecipient): string {
   const { action, status, remoteHost, diagnostic, willRetryUntil } = recipient;
-  let text = wrap(`<${printable(recipient.forwardPath)}>`, "  ");
-  const original = recipient.originalRecipient?.address;
-  if (original !== undefined && original !== recipient.forwardPath) {
-    text += wrap(`(you wrote to <${printable(original)}>)`, "    ");
+  const named = addressee(recipient);
+  let text = wrap(`<${printable(named)}>`, "  ");
+  if (named.toLowerCase() !== recipient.forwardPath.toLowerCase()) {
+    text += wrap(`(sent on to <${printable(recipient.forwardPath)}>)`, "    ");
   }
   const troubled = action === "failed" || action === "delayed";
   const words = statusWords(status);
@@ -94,8 +94,9 @@ function aboutRecipient(recipient: DsnRecipient): string {
   return text;
 }
 
-function addressee(recipient: DsnRecipient): string {
-  return recipient.originalRecipient?.address ?? recipient.forwardPath;
+/** The address that the sender wrote to, as far as it is known. */
+function addressee({ originalRecipient, acceptedAs, forwardPath }: DsnRecipient): string {
+  return originalRecipient?.address ?? acceptedAs ?? forwardPath;
 }
 
 /** What peers and senders wrote, without the controls that could steer a terminal. */

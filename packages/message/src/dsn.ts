@@ -14,6 +14,8 @@ export interface DsnRecipient {
   readonly forwardPath: string;
   /** ORCPT as the sender gave it, decoded (RFC 3461 §4.2). */
   readonly originalRecipient?: { readonly type: string; readonly address: string };
+  /** The address that it was accepted for here, where aliases or rules made it another. */
+  readonly acceptedAs?: string;
   readonly action: DsnAction;
   /** The enhanced status code, such as `5.1.1` (RFC 3463). */
   readonly status: string;

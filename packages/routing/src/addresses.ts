@@ -23,6 +23,13 @@ export function parseAddress(text: string): Address | undefined {
   return { local, domain, text: domain === given ? text : `${local}@${domain}` };
 }
 
+/** Whether two texts are the same address. */
+export function isSameAddress(one: string, other: string): boolean {
+  const [a, b] = [parseAddress(one), parseAddress(other)];
+  if (a === undefined || b === undefined) return one === other;
+  return addressKey(a) === addressKey(b);
+}
+
 /** The key by which addresses are equal: RFC 5321 leaves local parts' case to the host; we ignore it. */
 export function addressKey({ local, domain }: Address): string {
   return `${local.toLowerCase()}@${domain}`;

@@ -1,4 +1,5 @@
 /** Routing: which way each recipient's copy goes, decided from a snapshot of the configuration. */
+export { isSameAddress } from "./addresses.ts";
 export { decide, type DecideOptions } from "./decide.ts";
 export type * from "./decision.ts";
 export type * from "./facts.ts";

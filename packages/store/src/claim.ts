@@ -155,7 +155,7 @@ export async function read(
     ) c on m.size < ${INLINE_BYTES}
     cross join lateral (
       select coalesce(json_agg(json_build_object('ordinal', ordinal, 'forwardPath', forward_path,
-        'parameters', parameters, 'treatment', treatment, 'delayReported',
+        'acceptedAs', decision ->> 'recipient', 'parameters', parameters, 'treatment', treatment, 'delayReported',
         delay_reported_at is not null, 'lastReply', last_reply) order by ordinal), '[]') as recipients
       from recipients
       where message_id = k.m and message_id between ${first} and ${last}

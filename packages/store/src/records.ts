@@ -76,6 +76,8 @@ export type Overdue = "lifetime" | "deliverBy" | "notice";
 export interface ClaimedRecipient {
   readonly ordinal: number;
   readonly forwardPath: string;
+  /** The address as the sender named it, before aliases and rules; null where it is not known. */
+  readonly acceptedAs: string | null;
   readonly parameters: object;
   readonly treatment: Treatment;
   /** Its sender was told already that it is late. */

@@ -87,6 +87,19 @@ describe("the spool and the queue", () => {
     await removeProcess(database, other);
   });
 
+  test("a claim says by which address a recipient was named", async () => {
+    const decision = { relay: "internal", recipient: "sales@one.test" };
+    const id = await accept(new Uint8Array([1]), {
+      recipients: [{ ...to("a@one.test", "internal"), decision }, to("b@one.test", "internal")],
+    });
+    const worker = await register();
+    const claimed = await openQueue(database).claim({ workerId: worker, ...claimAll });
+    const delivery = claimed.find(({ messageId }) => messageId === id)!;
+    expect(delivery.recipients.map(({ acceptedAs }) => acceptedAs))
+      .toEqual(["sales@one.test", null]);
+    await removeProcess(database, worker);
+  });
+
   test("a held recipient has no delivery; its event tells why", async () => {
     const id = await accept(new Uint8Array([1]), {
       recipients: [{ ...to("a@held.test"), hold: "quarantine" }, to("b@held.test")],

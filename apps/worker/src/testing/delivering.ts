@@ -110,6 +110,7 @@ export function deliveryOf(
       ordinal,
       forwardPath: "nobody@example.com",
       parameters: {},
+      acceptedAs: null,
       treatment: {},
       delayReported: false,
       lastReply: null,

@@ -13,7 +13,10 @@ import type { Verdict } from "./verdict.ts";
 export interface Concern {
   readonly recipient: ClaimedRecipient;
   readonly action: DsnAction;
+  /** What is recorded of it. */
   readonly reply: string;
+  /** The next hop's own words; absent where it said nothing. */
+  readonly said?: { readonly host: string; readonly text: string };
   readonly willRetryUntil?: Date;
 }
 
@@ -22,8 +25,9 @@ export function concern(
   delivery: ClaimedDelivery,
   recipient: ClaimedRecipient,
   { state, reply }: RecipientOutcome,
-  { owed, schedule, now, overdue }: {
+  { owed, said, schedule, now, overdue }: {
     readonly owed?: Verdict["owed"];
+    readonly said?: NonNullable<Concern["said"]>;
     readonly schedule: RetrySchedule;
     readonly now: Date;
     /** What the queue found to be over; its clock counts. */
@@ -34,16 +38,17 @@ export function concern(
   const { deliverBy } = delivery.parameters as MailParameters;
   // A report about a report has nobody to go to: only what is lost for good matters then.
   const isReport = delivery.reversePath === "";
+  const about = { recipient, reply, ...(said === undefined ? {} : { said }) };
   switch (state) {
     case "delivered": {
       if (owed === undefined || isReport) return [];
       const wanted = asksFor(notify, "SUCCESS") ||
         (owed === "relayed" && deliverBy !== undefined && notify !== "NEVER");
-      return wanted ? [{ recipient, action: owed, reply }] : [];
+      return wanted ? [{ ...about, action: owed }] : [];
     }
     case "bounced": {
       const wanted = isReport || notify === undefined || asksFor(notify, "FAILURE");
-      return wanted ? [{ recipient, action: "failed", reply }] : [];
+      return wanted ? [{ ...about, action: "failed" }] : [];
     }
     case "deferred": {
       if (isReport || recipient.delayReported || notify === "NEVER") return [];
@@ -57,7 +62,7 @@ export function concern(
         (overdue === "deliverBy" || late(delivery.receivedAt, deliverBy.seconds));
       if (!isLate && !isPastTime) return [];
       const willRetryUntil = new Date(delivery.lifetimeFrom.getTime() + schedule.lifetime * 1000);
-      return [{ recipient, action: "delayed", reply, willRetryUntil }];
+      return [{ ...about, action: "delayed", willRetryUntil }];
     }
     default:
       return [];

@@ -2,6 +2,7 @@ import { rewriteSender } from "@postern/message";
 import { describe, expect, test } from "vitest";
 import { conclude } from "./conclusion.ts";
 import { deliveryOf, relayOf, testDelivering } from "./testing/delivering.ts";
+import type { SessionPlace } from "./next-hop-session.ts";
 import type { Verdict } from "./verdict.ts";
 
 const later = { status: "later", reply: "450 4.2.1 Busy" } as const;
@@ -12,21 +13,27 @@ const relay = relayOf({ kind: "mx", retry: { delays: [600], lifetime: 86_400 } }
 async function concluded(
   recipients: Parameters<typeof deliveryOf>[0],
   verdicts: readonly Omit<Verdict, "ordinal">[],
-  { after = 0, configuration = {}, delivery = {}, by = relay }: {
+  { after = 0, configuration = {}, delivery = {}, by = relay, hasSession = true }: {
     readonly after?: number;
     readonly configuration?: Parameters<typeof testDelivering>[0];
     readonly delivery?: Parameters<typeof deliveryOf>[1];
     readonly by?: typeof relay;
+    readonly hasSession?: boolean;
   } = {},
 ) {
   const delivering = testDelivering(configuration);
   delivering.time += after * 1000;
+  const place = { host: "mx.test" } as SessionPlace;
   const outcome = await conclude(
     deliveryOf(recipients, delivery),
     by,
     {
-      verdicts: verdicts.map((verdict, ordinal) => ({ ordinal, ...verdict })),
-      facts: { relay: "relay", seconds: 1, host: "mx.test" },
+      verdicts: verdicts.map((verdict, ordinal) => ({
+        ordinal,
+        ...(hasSession ? { place } : {}),
+        ...verdict,
+      })),
+      facts: { relay: "relay", seconds: 1, ...(hasSession ? place : {}) },
     },
     delivering,
   );
@@ -74,7 +81,7 @@ test("the event says when the next attempt is, which report went out, and where 
   const { outcome } = await concluded(["a@x.test", "b@x.test", "c@x.test"], [
     later,
     { ...never, place: elsewhere },
-    { ...never, place: { host: "mx.test" } as never },
+    never,
   ]);
   expect(outcome.attempt).toMatchObject({
     host: "mx.test",
@@ -119,6 +126,35 @@ describe("the report says", () => {
     expect(text).toContain("Diagnostic-Code: smtp; 552 5.2.2 Full\r");
     expect(text).toContain("Remote-MTA: dns; mx.test\r");
     expect(text).toContain("message/rfc822");
+  });
+
+  test("only what the next hop said as its words", async () => {
+    const words = async (
+      verdict: Omit<Verdict, "ordinal">,
+      more?: Parameters<typeof concluded>[2],
+    ) =>
+      (await concluded(["a@x.test"], [verdict], more)).text!
+        .match(/^(Status|Remote-MTA|Diagnostic-Code| +In detail| +mx\S+ said).*(?=\r$)/gm);
+    const reply = "550 5.6.7 The next hop does not offer SMTPUTF8";
+    expect(await words({ status: "never", reply, isOurs: true })).toEqual([
+      "    In detail: The next hop does not offer SMTPUTF8",
+      "Status: 5.6.7",
+    ]);
+    expect(
+      await words({ ...later, reply: "451 4.4.1 No answer" }, { after: 86_000, hasSession: false }),
+    )
+      .toEqual([
+        "    In detail: Given up after retries; last: 451 4.4.1 No answer",
+        "Status: 5.4.7",
+      ]);
+    expect(await words(later, { after: 86_000 })).toEqual([
+      "    mx.test said:",
+      "Status: 5.4.7",
+      "Remote-MTA: dns; mx.test",
+      "Diagnostic-Code: smtp; 450 4.2.1 Busy",
+    ]);
+    const elsewhere = { host: "mx2.test" } as SessionPlace;
+    expect(await words({ ...never, place: elsewhere })).toContain("Remote-MTA: dns; mx2.test");
   });
 
   test.each([

@@ -52,21 +52,17 @@ export async function conclude(
   const concerns = ends.flatMap((end, index) => {
     const recipient = delivery.recipients.find(({ ordinal }) => ordinal === end.ordinal);
     if (recipient === undefined) return [];
-    const { owed } = verdicts[index]!;
+    const { owed, isOurs, place, reply } = verdicts[index]!;
+    // Without a session there was nobody to say anything.
+    const said = isOurs || place === undefined ? undefined : { host: place.host, text: reply };
     return concern(delivery, recipient, end, {
       schedule,
       now: at,
       ...(owed === undefined ? {} : { owed }),
+      ...(said === undefined ? {} : { said }),
     });
   });
-  const { recipients, report } = await withReport(
-    delivery,
-    ends,
-    concerns,
-    at,
-    facts.host,
-    delivering,
-  );
+  const { recipients, report } = await withReport(delivery, ends, concerns, at, delivering);
   recipients.forEach(({ ordinal, state, reply }, index) => {
     const host = verdicts[index]?.place?.host ?? facts.host;
     log.info(`recipient ${state}`, {
@@ -111,13 +107,12 @@ export async function withReport(
   ends: readonly RecipientOutcome[],
   concerns: readonly Concern[],
   now: Date,
-  remoteHost: string | undefined,
   { queue, snapshot, hostname, newQueueId, signSender }: Delivering,
 ): Promise<Pick<DeliveryOutcome, "recipients" | "report">> {
   if (concerns.length === 0) return { recipients: ends };
   const front = await frontOf(delivery, queue);
   const reverseOf = signSender && senderReversal(signSender, () => now);
-  const context = { snapshot: snapshot(), hostname, now, newQueueId, remoteHost, reverseOf };
+  const context = { snapshot: snapshot(), hostname, now, newQueueId, reverseOf };
   const report = reportOn(delivery, concerns, front, context);
   const about = new Map(concerns.map((one) => [one.recipient.ordinal, one]));
   const recipients = ends.map((end): RecipientOutcome => {

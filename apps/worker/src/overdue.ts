@@ -69,7 +69,6 @@ async function waitingOn(
     waiting.map(({ end }) => end),
     waiting.flatMap(({ concerns }) => concerns),
     now,
-    undefined,
     delivering,
   );
   return {

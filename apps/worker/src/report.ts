@@ -17,7 +17,6 @@ export interface ReportContext {
   readonly hostname: string;
   readonly now: Date;
   readonly newQueueId: () => string;
-  readonly remoteHost: string | undefined;
   readonly reverseOf: RecipientFacts["reverseOf"];
 }
 
@@ -49,7 +48,7 @@ function addressed(
   delivery: ClaimedDelivery,
   concerns: readonly Concern[],
   front: Uint8Array,
-  { snapshot, hostname, now, newQueueId, remoteHost, reverseOf }: ReportContext,
+  { snapshot, hostname, now, newQueueId, reverseOf }: ReportContext,
 ): { readonly message: AcceptedMessage; readonly content: Uint8Array } | undefined {
   if (to === "") return undefined;
   const route = routeOwn(snapshot, to, reverseOf);
@@ -67,7 +66,7 @@ function addressed(
     arrivalDate: delivery.receivedAt,
     reversePath: to,
     from: `mailer-daemon@${hostname}`,
-    recipients: concerns.map(({ recipient, action, reply, willRetryUntil }) => {
+    recipients: concerns.map(({ recipient, action, reply, said, willRetryUntil }) => {
       const { forwardPath, acceptedAs } = recipient;
       const { originalRecipient } = recipient.parameters as RcptParameters;
       const isOther = acceptedAs !== null && !isSameAddress(acceptedAs, forwardPath);
@@ -77,8 +76,10 @@ function addressed(
         ...(isOther ? { acceptedAs } : {}),
         action,
         status: statusOf(action, reply),
-        diagnostic: { type: "smtp", text: reply },
-        ...(remoteHost === undefined ? {} : { remoteHost }),
+        // RFC 3464 §2.3.5, §2.3.6: these are for what the next hop itself said.
+        ...(said === undefined
+          ? { detail: withoutCodes(reply) }
+          : { diagnostic: { type: "smtp", text: said.text }, remoteHost: said.host }),
         lastAttempt: now,
         ...(willRetryUntil === undefined ? {} : { willRetryUntil }),
       };
@@ -109,6 +110,11 @@ function addressed(
       })),
     },
   };
+}
+
+/** Our own words, as people read them. */
+function withoutCodes(reply: string): string {
+  return reply.replace(/^\d{3} ([245]\.\d{1,3}\.\d{1,3} )?/, "");
 }
 
 /** The enhanced code behind the reply code if it is of the action's class, else the general one. */

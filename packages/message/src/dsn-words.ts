@@ -71,7 +71,7 @@ const RETURNED = {
 } as const;
 
 function aboutRecipient(recipient: DsnRecipient): string {
-  const { action, status, remoteHost, diagnostic, willRetryUntil } = recipient;
+  const { action, status, remoteHost, diagnostic, detail, willRetryUntil } = recipient;
   const named = addressee(recipient);
   let text = wrap(`<${printable(named)}>`, "  ");
   if (named.toLowerCase() !== recipient.forwardPath.toLowerCase()) {
@@ -80,6 +80,7 @@ function aboutRecipient(recipient: DsnRecipient): string {
   const troubled = action === "failed" || action === "delayed";
   const words = statusWords(status);
   if (troubled) text += wrap(`${words.why} (${printable(status)})`, "    ");
+  if (troubled && detail) text += wrap(`In detail: ${printable(detail)}`, "    ");
   if (diagnostic !== undefined && diagnostic.text.trim() !== "") {
     const who = remoteHost === undefined ? "The reason as it was given:" : `${remoteHost} said:`;
     text += wrap(printable(who), "    ");

@@ -21,6 +21,8 @@ export interface DsnRecipient {
   readonly status: string;
   /** What the next hop said, lines separated by `\n`; the type is `smtp` for its replies. */
   readonly diagnostic?: { readonly type: string; readonly text: string };
+  /** Why, in our own words, where the next hop said nothing. */
+  readonly detail?: string;
   /** The next hop that said it, by name or address. */
   readonly remoteHost?: string;
   readonly lastAttempt?: Date;

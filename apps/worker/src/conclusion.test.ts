@@ -268,7 +268,7 @@ describe("a report about a report", () => {
   const delivery = { reversePath: "" };
 
   test("goes to the postmaster", async () => {
-    const { actions, states, to } = await concluded([asking("NEVER")], [never], {
+    const { actions, states, to, text } = await concluded([asking("NEVER")], [never], {
       delivery,
       configuration: { postmaster: "postmaster@ours.test" },
     });
@@ -277,6 +277,9 @@ describe("a report about a report", () => {
       ["bounced"],
       ["postmaster@ours.test"],
     ]);
+    expect(text).toContain("Subject: Undelivered and not returned: a@x.test\r\n");
+    expect(text).toContain("A message without a return address");
+    expect(text).not.toMatch(/\bYour\b/i);
   });
 
   test("is not made where there is no postmaster: what failed is held", async () => {
@@ -310,10 +313,11 @@ describe("a report about a report", () => {
   });
 
   test("is made for a sender whose address is none", async () => {
-    const { states, to } = await concluded(["a@x.test"], [never], {
+    const { states, to, text } = await concluded(["a@x.test"], [never], {
       delivery: { reversePath: "x@not a domain" },
       configuration: { postmaster: "postmaster@ours.test" },
     });
+    expect(text).toContain("A message from <x@not a domain> could NOT be delivered");
     expect([states, to]).toEqual([["bounced"], ["postmaster@ours.test"]]);
   });
 });

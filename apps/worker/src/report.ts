@@ -65,6 +65,7 @@ function addressed(
     ...(envelopeId === undefined ? {} : { originalEnvelopeId: envelopeId }),
     arrivalDate: delivery.receivedAt,
     reversePath: to,
+    ...(to === delivery.reversePath ? {} : { notReturnedTo: delivery.reversePath }),
     from: `mailer-daemon@${hostname}`,
     recipients: concerns.map(({ recipient, action, reply, said, willRetryUntil }) => {
       const { forwardPath, acceptedAs } = recipient;

@@ -78,12 +78,12 @@ export function dsnFrame(dsn: Dsn): DsnFrame {
 }
 
 function reportHeader(dsn: Dsn, boundary: string, eightBit: boolean): Uint8Array {
-  const { reportingHost, recipients } = dsn;
+  const { reportingHost } = dsn;
   return concat([
     formatField("Date", rfc5322Date(dsn.date)),
     formatField("From", `Mail Delivery System <${dsn.from}>`),
     formatField("To", `<${dsn.reversePath}>`),
-    formatField("Subject", encodeWords(dsnSubject(recipients))),
+    formatField("Subject", encodeWords(dsnSubject(dsn))),
     formatField("Message-ID", `<${dsn.messageId}>`),
     ...references(dsn),
     formatField("Auto-Submitted", "auto-replied"),

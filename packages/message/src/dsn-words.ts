@@ -23,6 +23,8 @@ const SUBJECTS: Readonly<Record<DsnAction, string>> = {
   expanded: "Sent on",
 };
 
+const UNRETURNABLE = "Undelivered and not returned";
+
 const HEADINGS: Readonly<Record<DsnAction, string>> = {
   failed: "Your message could NOT be delivered to the recipients below. It will not be tried " +
     "again.",
@@ -35,42 +37,61 @@ const HEADINGS: Readonly<Record<DsnAction, string>> = {
 };
 
 /** The Subject: what happened to whom. */
-export function dsnSubject(recipients: readonly DsnRecipient[]): string {
+export function dsnSubject({ recipients, notReturnedTo }: Dsn): string {
   const action = ACTIONS.find((one) => recipients.some((r) => r.action === one)) ?? "failed";
   const concerned = recipients.filter((recipient) => recipient.action === action);
   const whom = concerned.length === 1 ? addressee(concerned[0]!) : `${concerned.length} recipients`;
-  return `${SUBJECTS[action]} mail: ${printable(whom)}`;
+  const what = notReturnedTo === undefined ? `${SUBJECTS[action]} mail` : UNRETURNABLE;
+  return `${what}: ${printable(whom)}`;
 }
 
 /** The text, lines ended with CRLF. `returned` says what of the message follows. */
 export function dsnText(dsn: Dsn, returned: "full" | "headers" | "headersOnlyPossible"): string {
+  const { notReturnedTo } = dsn;
   const blocks: string[] = [wrap(`This is the mail system at ${printable(dsn.reportingHost)}.`)];
   for (const action of ACTIONS) {
     const concerned = dsn.recipients.filter((recipient) => recipient.action === action);
     if (concerned.length === 0) continue;
-    const heading = HEADINGS[action];
+    const heading = notReturnedTo === undefined
+      ? HEADINGS[action]
+      : unreturnableHeading(notReturnedTo);
     blocks.push(wrap(
       concerned.length > 1 ? heading : heading.replace(
         /(the recipients|the addresses) below/,
         action === "expanded" ? "the address below" : "the recipient below",
       ).replace("addresses below, which", "address below, which"),
     ));
-    for (const recipient of concerned) blocks.push(aboutRecipient(recipient));
+    for (const recipient of concerned) {
+      blocks.push(aboutRecipient(recipient, notReturnedTo === undefined));
+    }
   }
-  const facts = [`Your message came here on ${rfc5322Date(dsn.arrivalDate)}`];
+  if (notReturnedTo !== undefined) blocks.push(wrap(POSTMASTER_ADVICE));
+  const facts = [`The message came here on ${rfc5322Date(dsn.arrivalDate)}`];
   if (dsn.queueId !== undefined) facts.push(`and has the id ${printable(dsn.queueId)} here`);
   blocks.push(wrap(`${facts.join(" ")}. ${RETURNED[returned]}`));
   return blocks.join("\r\n");
 }
 
 const RETURNED = {
-  full: "What follows is a report for mail programs, and your message.",
-  headers: "What follows is a report for mail programs, and the header of your message.",
-  headersOnlyPossible: "What follows is a report for mail programs, and the header of your " +
+  full: "What follows is a report for mail programs, and the message.",
+  headers: "What follows is a report for mail programs, and the header of the message.",
+  headersOnlyPossible: "What follows is a report for mail programs, and the header of the " +
     "message; the whole is not returned because not every mail system could carry it.",
 } as const;
 
-function aboutRecipient(recipient: DsnRecipient): string {
+/** For the postmaster, who did not write the message. */
+function unreturnableHeading(sender: string): string {
+  const [whose, why] = sender === ""
+    ? ["without a return address, such as a report,", "There is no sender to tell"]
+    : [`from <${printable(sender)}>`, "Nothing can be returned to that address"];
+  return `A message ${whose} could NOT be delivered to the recipients below. It will not be tried ` +
+    `again. ${why}, so this comes to you as the postmaster.`;
+}
+
+const POSTMASTER_ADVICE = "What to do: Nothing, if the message came of spam. Otherwise look into " +
+  "the reason above: nobody else has been told.";
+
+function aboutRecipient(recipient: DsnRecipient, withAdvice: boolean): string {
   const { action, status, remoteHost, diagnostic, detail, willRetryUntil } = recipient;
   const named = addressee(recipient);
   let text = wrap(`<${printable(named)}>`, "  ");
@@ -91,7 +112,7 @@ function aboutRecipient(recipient: DsnRecipient): string {
   if (action === "delayed" && willRetryUntil !== undefined) {
     text += wrap(`It will be tried until ${rfc5322Date(willRetryUntil)}.`, "    ");
   }
-  if (action === "failed") text += wrap(`What to do: ${words.advice}`, "    ");
+  if (action === "failed" && withAdvice) text += wrap(`What to do: ${words.advice}`, "    ");
   return text;
 }
 

@@ -55,8 +55,10 @@ export interface Dsn {
   readonly originalEnvelopeId?: string;
   /** When the message came to us. */
   readonly arrivalDate: Date;
-  /** The reverse-path of the message: it becomes To. It is never null; no notification is owed then. */
+  /** Who is told, the reverse-path of the message as a rule: it becomes To. It is never null. */
   readonly reversePath: string;
+  /** Given where the postmaster is told instead of this sender; `""` where the message has none. */
+  readonly notReturnedTo?: string;
   /** The address of From, such as `mailer-daemon@mx.example.com`. */
   readonly from: string;
   /** At least one; one notification may tell of several actions. */

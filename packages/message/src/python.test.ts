@@ -61,6 +61,7 @@ describe.skipIf(!havePython)("Python's email package", () => {
     expect(trees).toEqual([
       ["multipart/report", "text/plain", "message/delivery-status", "message/rfc822"],
       ["multipart/report", "text/plain", "message/delivery-status", "text/rfc822-headers"],
+      ["multipart/report", "text/plain", "message/delivery-status", "message/rfc822"],
       ["multipart/report", "text/plain", "message/delivery-status", "text/rfc822-headers"],
       ["multipart/report", "text/plain", "message/global-delivery-status", "message/global"],
     ]);

@@ -63,6 +63,20 @@ export const NOTIFICATIONS = {
       header: octets("Message-ID: <original@example.com>\r\nSubject: Lunch\r\n\r\nAt noon?\r\n"),
     },
   },
+  unreturnable: {
+    ...MAIL,
+    reversePath: "postmaster@example.org",
+    notReturnedTo: "",
+    recipients: [
+      {
+        forwardPath: "alice@example.com",
+        action: "failed",
+        status: "5.2.2",
+        diagnostic: { type: "smtp", text: "552 5.2.2 Mailbox full" },
+        remoteHost: "mail.example.com",
+      },
+    ],
+  },
   success: {
     ...MAIL,
     recipients: [

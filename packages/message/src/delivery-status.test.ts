@@ -181,6 +181,21 @@ describe("buildDsn", () => {
     expect(about("5.2.2")).toContain("The mailbox is full. (5.2.2)");
     expect(about("5.7.99")).toContain("refused for reasons of security or policy. (5.7.99)");
     expect(about("nonsense")).toContain("Status: 5.0.0\r\n");
+    expect(about("5.3.3")).not.toContain("later");
+  });
+
+  test("says that there was a refusal where its code says nothing, and its words do", () => {
+    const { diagnostic: _, ...silent } = FAILED;
+    const about = (recipient: DsnRecipient) =>
+      text(buildDsn({ ...MAIL, recipients: [recipient] }).content);
+    const refused = about({ ...FAILED, status: "5.0.0" });
+    expect(refused).toContain("The recipient's mail system refused the message. (5.0.0)");
+    expect(refused).toMatch(/give\s+them\s+the\s+words\s+above/);
+    expect(about({ ...FAILED, action: "delayed", status: "4.0.0" }))
+      .toContain("has not taken the message so far.");
+    expect(about({ ...silent, status: "5.0.0", detail: "HTTP 404" }))
+      .toMatch(/refused the message. \(5.0.0\)\r\n +In detail: HTTP 404/);
+    expect(about({ ...silent, status: "5.0.0" })).toContain("The reason was not given. (5.0.0)");
   });
 });
 

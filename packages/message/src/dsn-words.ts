@@ -99,10 +99,11 @@ function aboutRecipient(recipient: DsnRecipient, withAdvice: boolean): string {
     text += wrap(`(sent on to <${printable(recipient.forwardPath)}>)`, "    ");
   }
   const troubled = action === "failed" || action === "delayed";
-  const words = statusWords(status);
+  const isQuoted = diagnostic !== undefined && diagnostic.text.trim() !== "";
+  const words = statusWords(status, isQuoted || detail !== undefined);
   if (troubled) text += wrap(`${words.why} (${printable(status)})`, "    ");
   if (troubled && detail) text += wrap(`In detail: ${printable(detail)}`, "    ");
-  if (diagnostic !== undefined && diagnostic.text.trim() !== "") {
+  if (isQuoted) {
     const who = remoteHost === undefined ? "The reason as it was given:" : `${remoteHost} said:`;
     text += wrap(printable(who), "    ");
     for (const line of diagnostic.text.split(/\r\n|\r|\n/)) text += wrap(printable(line), "      ");

@@ -14,8 +14,9 @@ export interface StatusWords {
 const CHECK_ADDRESS = "Check the spelling of the address, then send the message again.";
 const ASK_RECIPIENT = "Reach the recipient in another way, or try again later.";
 const ASK_THEIR_ADMIN =
-  "The administrator of the recipient's mail system can tell more; give them the words below.";
+  "The administrator of the recipient's mail system can tell more; give them the words above.";
 const ASK_POSTMASTER = "If this goes on, ask your postmaster and give them this report.";
+const WITHOUT_DEMAND = "Send it without that demand, or reach the recipient in another way.";
 const CHANGE_MESSAGE = "Change the message as described, then send it again.";
 
 /** By `subject.detail`; what is not here falls back to its subject. */
@@ -39,6 +40,11 @@ const DETAILS: Readonly<Record<string, StatusWords>> = {
   },
   "2.4": { why: "The mailing list could not be expanded.", advice: ASK_THEIR_ADMIN },
   "3.1": { why: "The recipient's mail system is out of space.", advice: ASK_RECIPIENT },
+  "3.3": {
+    why: "The recipient's mail system cannot do what the message demands, such as to keep a time " +
+      "for its delivery.",
+    advice: WITHOUT_DEMAND,
+  },
   "3.4": {
     why: "The message is larger than the recipient's mail system accepts.",
     advice: "Make it smaller, for example by sending a link instead of a file.",
@@ -87,7 +93,7 @@ const DETAILS: Readonly<Record<string, StatusWords>> = {
   "7.28": { why: "More mail was sent than is allowed.", advice: "Wait, then send less at a time." },
   "7.30": {
     why: "The message demands a protected (TLS) connection, which was not to be had.",
-    advice: "Send it without that demand, or reach the recipient in another way.",
+    advice: WITHOUT_DEMAND,
   },
 };
 
@@ -108,10 +114,23 @@ const SUBJECTS: Readonly<Record<string, StatusWords>> = {
   },
 };
 
-const UNKNOWN: StatusWords = { why: "The reason was not given.", advice: ASK_THEIR_ADMIN };
+/** For a code that says nothing, where the words that came with it follow. */
+const REFUSED: StatusWords = {
+  why: "The recipient's mail system refused the message.",
+  advice: ASK_THEIR_ADMIN,
+};
+const REFUSED_SO_FAR: StatusWords = {
+  why: "The recipient's mail system has not taken the message so far.",
+  advice: ASK_THEIR_ADMIN,
+};
 
-/** The words for an enhanced status code such as `5.1.1`, of any class. */
-export function statusWords(status: string): StatusWords {
-  const [, subject = "0", detail = "0"] = status.split(".");
-  return DETAILS[`${subject}.${detail}`] ?? SUBJECTS[subject] ?? UNKNOWN;
+const UNKNOWN: StatusWords = { why: "The reason was not given.", advice: ASK_RECIPIENT };
+
+/** The words for an enhanced status code such as `5.1.1`; `saysMore`: other words follow them. */
+export function statusWords(status: string, saysMore: boolean): StatusWords {
+  const [level, subject = "0", detail = "0"] = status.split(".");
+  const known = DETAILS[`${subject}.${detail}`] ?? SUBJECTS[subject];
+  if (known !== undefined) return known;
+  if (!saysMore) return UNKNOWN;
+  return level === "4" ? REFUSED_SO_FAR : REFUSED;
 }

@@ -169,6 +169,14 @@ describe("a message", () => {
     });
   });
 
+  test("keeps the address that its sender named", async () => {
+    const { id } = await accept(["a"], { decision: { relay: "default", recipient: "all@a.test" } });
+    await act(id, "reroute", { relay: "internal" });
+    const [row] = await api.database
+      .sql`select decision from recipients where message_id = ${id}`;
+    expect(row!.decision).toMatchObject({ relay: "internal", recipient: "all@a.test" });
+  });
+
   test("that is held stays held on its new way", async () => {
     const { id } = await accept(["a"], { hold: "looks odd" });
     const { body } = await act(id, "reroute", { relay: "internal" });

@@ -162,7 +162,11 @@ async function write(
         state text, destination bigint, decision jsonb, treatment jsonb)
     ), changed as (
       update recipients r set state = x.state, destination_id = x.destination, changed_at = now(),
-        decision = coalesce(x.decision, r.decision), treatment = case when ${action === "reroute"}
+        -- By which address the sender named it stays true on any way.
+        decision = coalesce(
+          jsonb_strip_nulls(jsonb_build_object('recipient', r.decision -> 'recipient')) || x.decision,
+          r.decision),
+        treatment = case when ${action === "reroute"}
           -- Who was refused by policy and is sent another way is refused no more.
           then coalesce(x.treatment, r.treatment - 'refusal') else r.treatment end
       from x where r.message_id = ${id} and r.ordinal = x.n

@@ -141,13 +141,13 @@ describe("the report says", () => {
       "Status: 5.6.7",
     ]);
     expect(
-      await words({ ...later, reply: "451 4.4.1 No answer" }, { after: 86_000, hasSession: false }),
+      await words({ ...later, reply: "451 4.4.1 No answer" }, { after: 86_400, hasSession: false }),
     )
       .toEqual([
         "    In detail: Given up after retries; last: 451 4.4.1 No answer",
         "Status: 5.4.7",
       ]);
-    expect(await words(later, { after: 86_000 })).toEqual([
+    expect(await words(later, { after: 86_400 })).toEqual([
       "    mx.test said:",
       "Status: 5.4.7",
       "Remote-MTA: dns; mx.test",

@@ -3,8 +3,8 @@
  *
  * An action locks the message's deliveries first. A worker claims by skipping what is locked, and
  * records outcomes by updating the same rows, so what is seen under the lock stays so until the
- * action is committed. A delivery that a worker has in hand is not taken away from it: the next hop
- * may have said 250 already.
+ * action is committed. A delivery that a worker has in hand is left as it is: nobody is taken out of
+ * it, as the next hop may have said 250 already, and nobody joins it, as it ends with its outcome.
  */
 import type { TransactionSql } from "postgres";
 import { QUEUE_CHANNEL } from "./channels.ts";
@@ -36,7 +36,10 @@ export interface MessageAction {
 export interface Obstacle {
   readonly recipient: string;
   readonly state: RecipientState;
-  /** `delivering`: a worker has it in hand; `state`: not in this state; `unknown`: no such one. */
+  /**
+   * `delivering`: a worker has in hand the delivery that it is in or would join; `state`: not in this
+   * state; `unknown`: no such one.
+   */
   readonly reason: "delivering" | "state" | "unknown";
 }
 
@@ -53,7 +56,6 @@ interface Row {
   readonly path: string;
   readonly state: RecipientState;
   readonly destination: number;
-  readonly claimed: boolean;
 }
 
 /** Acts on a message, all of it or not at all. */
@@ -67,18 +69,20 @@ export async function actOnMessage(
   return await sql.begin(async (tx): Promise<ActionOutcome> => {
     const [message] = await tx`select 1 from messages where id = ${id} for update`;
     if (message === undefined) return { status: "unknown" };
-    await tx`
-      select 1 from deliveries where message_id = ${id} order by destination_id for update`;
+    const inHand = await lockDeliveries(tx, id);
     const rows = await recipientsOf(tx, id);
-    const chosen = choose(rows, action, recipients);
-    if ("obstacles" in chosen) return { status: "refused", obstacles: chosen.obstacles };
-    const changed = chosen.rows.filter(({ path }) => ways === undefined || ways.has(path));
-    if (changed.length === 0) return { status: "done", recipients: [] };
     const wayOf = (row: Row) => {
       const way = ways?.get(row.path);
       if (way === undefined) return { destination: row.destination };
       return { ...way, destination: destinations.idOf(way.destination) };
     };
+    const isInHand = (row: Row) =>
+      waits(row.state) && inHand.has(row.destination) ||
+      waits(stateAfter(action, row.state)) && inHand.has(wayOf(row).destination);
+    const chosen = choose(rows, action, recipients, isInHand);
+    if ("obstacles" in chosen) return { status: "refused", obstacles: chosen.obstacles };
+    const changed = chosen.rows.filter(({ path }) => ways === undefined || ways.has(path));
+    if (changed.length === 0) return { status: "done", recipients: [] };
     await write(tx, id, action, author, changed, wayOf);
     await bringQueueInLine(tx, id, action, changed.map((row) => wayOf(row).destination));
     await tx`select pg_notify(${QUEUE_CHANNEL}, '')`;
@@ -86,22 +90,30 @@ export async function actOnMessage(
   });
 }
 
+/** Locks the message's deliveries; answers the destinations of those that a worker has in hand. */
+async function lockDeliveries(tx: TransactionSql, id: string): Promise<ReadonlySet<number>> {
+  const rows = await tx`
+    select destination_id, worker_id from deliveries
+    where message_id = ${id} order by destination_id for update`;
+  const claimed = rows.filter(({ worker_id }) => worker_id !== null);
+  return new Set(claimed.map((row) => Number(row.destination_id)));
+}
+
 async function recipientsOf(tx: TransactionSql, id: string): Promise<Row[]> {
   const rows = await tx`
-    select r.ordinal, r.forward_path, r.state, r.destination_id, d.worker_id is not null as claimed
-    from recipients r
-    left join deliveries d
-      on d.message_id = r.message_id and d.destination_id = r.destination_id
-        and r.state in ('queued', 'deferred')
-    where r.message_id = ${id}
-    order by r.ordinal`;
+    select ordinal, forward_path, state, destination_id from recipients
+    where message_id = ${id} order by ordinal`;
   return rows.map((row) => ({
     ordinal: row.ordinal,
     path: row.forward_path,
     state: row.state,
     destination: Number(row.destination_id),
-    claimed: row.claimed,
   }));
+}
+
+/** Whether recipients in this state have a delivery. */
+function waits(state: RecipientState | undefined): boolean {
+  return state === "queued" || state === "deferred";
 }
 
 /** The recipients to act on, or what stands in the way. */
@@ -109,6 +121,7 @@ function choose(
   rows: readonly Row[],
   action: RecipientAction,
   wanted: readonly string[] | undefined,
+  isInHand: (row: Row) => boolean,
 ): { readonly rows: readonly Row[] } | { readonly obstacles: readonly Obstacle[] } {
   const fits = ({ state }: Row) => stateAfter(action, state) !== undefined;
   const obstacle = (row: Row, reason: Obstacle["reason"]): Obstacle => ({
@@ -119,8 +132,7 @@ function choose(
   const named = wanted && new Set(wanted.map((path) => path.toLowerCase()));
   const candidates = named ? rows.filter(({ path }) => named.has(path.toLowerCase())) : rows;
   const fitting = candidates.filter(fits);
-  const obstacles = fitting.filter(({ claimed }) => claimed)
-    .map((row) => obstacle(row, "delivering"));
+  const obstacles = fitting.filter(isInHand).map((row) => obstacle(row, "delivering"));
   if (named || fitting.length === 0) {
     obstacles.push(...candidates.filter((row) => !fits(row)).map((row) => obstacle(row, "state")));
   }

@@ -1,0 +1,95 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { createTestDatabase, type TestDatabase } from "../../../tests/database.ts";
+import { actOnMessage, type Database, openDatabase, openQueue } from "./index.ts";
+import { accept, outcomeOf, register, to } from "./testing/mail.ts";
+
+let created: TestDatabase;
+let database: Database;
+
+beforeAll(async () => {
+  created = await createTestDatabase();
+  database = openDatabase(created.url, { applicationName: "message actions test" });
+});
+
+afterAll(async () => {
+  await database.close();
+  await created.drop();
+});
+
+describe("nobody joins a delivery that a worker has in hand", () => {
+  /** Claims what is due at one destination. */
+  async function claimAt(nextHop: string) {
+    const workerId = await register(database);
+    const [row] = await database.sql`select id from destinations where next_hop = ${nextHop}`;
+    const queue = openQueue(database);
+    const room = (destination: number) => destination === Number(row?.id) ? 10 : 0;
+    return {
+      claim: () => queue.claim({ workerId, limit: 10, room }),
+      record: (outcome: ReturnType<typeof outcomeOf>) => queue.record(workerId, [outcome]),
+    };
+  }
+
+  const inTheWay = (recipient: string, state: "held" | "queued") => ({
+    status: "refused",
+    obstacles: [{ recipient, state, reason: "delivering" }],
+  });
+
+  test("by release", async () => {
+    const id = await accept(database, [to("a@x.test"), { ...to("b@x.test"), hold: "look" }]);
+    const { claim, record } = await claimAt("x.test");
+    const [delivery] = await claim();
+    const release = () => actOnMessage(database, id, { action: "release", author: "admin" });
+    expect(await release()).toEqual(inTheWay("b@x.test", "held"));
+    await record(outcomeOf(delivery!));
+    expect(await release()).toEqual({ status: "done", recipients: ["b@x.test"] });
+    expect((await claim())[0]?.recipients.map(({ forwardPath }) => forwardPath))
+      .toEqual(["b@x.test"]);
+  });
+
+  test("by rerouting; what is held may go there, as it does not wait yet", async () => {
+    const id = await accept(database, [
+      to("a@y.test"),
+      to("b@z.test"),
+      { ...to("c@z.test"), hold: "look" },
+    ]);
+    const { claim, record } = await claimAt("y.test");
+    const [delivery] = await claim();
+    const reroute = (path: string) =>
+      actOnMessage(database, id, {
+        action: "reroute",
+        author: "admin",
+        recipients: [path],
+        ways: new Map([[path, { destination: to("@y.test").destination, decision: {} }]]),
+      });
+    expect(await reroute("b@z.test")).toEqual(inTheWay("b@z.test", "queued"));
+    expect(await reroute("c@z.test")).toEqual({ status: "done", recipients: ["c@z.test"] });
+    await record(outcomeOf(delivery!));
+    expect(await reroute("b@z.test")).toEqual({ status: "done", recipients: ["b@z.test"] });
+    expect((await claim())[0]?.recipients.map(({ forwardPath }) => forwardPath))
+      .toEqual(["b@z.test"]);
+  });
+
+  test("while the outcome is being recorded", async () => {
+    const id = await accept(database, [to("a@w.test"), { ...to("b@w.test"), hold: "look" }]);
+    const { claim, record } = await claimAt("w.test");
+    const [delivery] = await claim();
+    const released = await database.sql.begin(async (tx) => {
+      // The outcome is kept waiting in the midst of its statement, and the action behind it.
+      await tx`select 1 from deliveries where message_id = ${id} for update`;
+      const recorded = record(outcomeOf(delivery!));
+      const waiting = async () => {
+        const [row] = await database.sql`
+          select count(*)::int as count from pg_stat_activity
+          where datname = current_database() and wait_event_type = 'Lock'`;
+        return row?.count as number;
+      };
+      while (await waiting() < 1);
+      const release = actOnMessage(database, id, { action: "release", author: "admin" });
+      while (await waiting() < 2);
+      return { recorded, release };
+    });
+    await released.recorded;
+    expect(await released.release).toEqual({ status: "done", recipients: ["b@w.test"] });
+    expect((await claim())[0]?.recipients.length).toBe(1);
+  });
+});

@@ -56,6 +56,20 @@ test("what Postgres does not take is refused, and what comes next is not", async
   expect(await read(id, 1)).toEqual(bytesOf(7000, 3));
 });
 
+test("rows that came before a statement failed are not those of the next one", async () => {
+  const { sql, close } = openDatabase(created.url, {
+    applicationName: "failing halfway",
+    connections: 1,
+  });
+  try {
+    await expect(sql`select 1 / (3 - n) from generate_series(1, 5) n`).rejects
+      .toMatchObject({ code: "22012" });
+    expect(await sql`select 42 as answer`).toEqual([{ answer: 42 }]);
+  } finally {
+    await close();
+  }
+});
+
 test("a lost connection is told, and opened again", async () => {
   const id = newQueueId();
   const end = () =>

@@ -13,7 +13,7 @@
 import type { DestinationLimits } from "@postern/config";
 import { announced, Announcer } from "./announcer.ts";
 import { QUEUE_CHANNEL } from "./channels.ts";
-import { type Asked, type Look, mark, type Marked, read } from "./claim.ts";
+import { type Asked, type Look, mark, type Marked } from "./claim.ts";
 import { claimLimited } from "./claim-limited.ts";
 import type { Database } from "./connection.ts";
 import { DestinationIds } from "./destination-ids.ts";
@@ -24,6 +24,7 @@ import { Lookout } from "./lookout.ts";
 import { enter } from "./outcomes.ts";
 import { readPiece } from "./pieces.ts";
 import type { ClaimedDelivery, DeliveryOutcome, Destination } from "./records.ts";
+import { outcomeOfUnread, readMarked } from "./unread.ts";
 
 /** What the configuration says of destinations; asked at each claim. */
 export interface QueuePolicy {
@@ -80,30 +81,6 @@ export interface Queue {
 /** Destinations asked at once. */
 const DESTINATIONS_AT_ONCE = 200;
 
-/** How often what seems damaged is looked at again, and after how many milliseconds. */
-const DAMAGED_LOOKS = 5;
-const DAMAGED_PAUSE = 60_000;
-
-/**
- * A delivery of which neither message nor recipients are found is damaged. It is looked at again
- * later, and only then taken out: nothing goes because it was not seen once.
- */
-function nothingThere(
-  messageId: string,
-  destinationId: number,
-  attempts: number,
-): DeliveryOutcome {
-  const at = new Date();
-  return {
-    messageId,
-    destinationId,
-    at,
-    recipients: [],
-    dueAt: attempts < DAMAGED_LOOKS ? new Date(at.getTime() + DAMAGED_PAUSE) : undefined,
-    attempt: { error: "nothing of the message is left to deliver" },
-  };
-}
-
 /** Opens the queue. */
 export function openQueue(
   { sql, pieces }: Database,
@@ -136,31 +113,32 @@ export function openQueue(
     lookout.lookSoon();
   }
 
-  /** What was marked becomes deliveries in hand; what has lost its message is taken out. */
+  /** What was marked becomes deliveries in hand; what cannot be read is put off or taken out. */
   async function take(
     workerId: number,
     marked: readonly Marked[],
     probing: ReadonlySet<number>,
   ): Promise<ClaimedDelivery[]> {
     if (marked.length === 0) return [];
-    const found = await read(sql, marked);
+    const read = await readMarked(sql, marked);
     await destinations.recall(marked.map(({ destination }) => destination));
     const claimed: ClaimedDelivery[] = [];
-    const empty: DeliveryOutcome[] = [];
-    for (const { messageId, destination: destinationId, attempts, overdue } of marked) {
-      const one = found.get(`${messageId} ${destinationId}`);
-      if (one === undefined || one.recipients.length === 0) {
-        empty.push(nothingThere(messageId, destinationId, attempts));
+    const unread: DeliveryOutcome[] = [];
+    for (const [index, one] of marked.entries()) {
+      const { delivery, error } = read[index]!;
+      if (delivery === undefined) {
+        unread.push(await outcomeOfUnread(sql, one, error));
         continue;
       }
+      const { attempts, destination, overdue } = one;
       claimed.push({
-        ...one,
+        ...delivery,
         attempts,
-        destination: destinations.of(destinationId),
+        destination: destinations.of(destination),
         ...(overdue === undefined ? {} : { overdue }),
       });
     }
-    if (empty.length > 0) await enter(sql, workerId, empty, destinations, []);
+    if (unread.length > 0) await enter(sql, workerId, unread, destinations, []);
     // Not before all is done: what is not handed out must not count as in hand.
     for (const { messageId, destinationId, attempts } of claimed) {
       const probe = probing.has(destinationId);

@@ -57,31 +57,26 @@ export async function mark(
       from json_to_recordset(${JSON.stringify(asked.map(askedRow))}::text::json)
         as a (o int, id bigint, p smallint, n int)
       join destinations x on x.id = a.id
-    ), probing as (
-      -- Whoever gets to write the row has the one probe.
-      update destinations x set probe_until = now() + make_interval(mins => ${PROBE_MINUTES})
-      from (
-        select y.id, line.p
-        from destinations y
-        cross join lateral (
-          select max(a.p) as p from asked a
-          where a.id = y.id and exists (
-            select 1 from deliveries d where d.destination_id = a.id and d.priority = a.p
-              and d.worker_id is null and d.due_at <= a.due)
-        ) line
-        where y.id in (select id from asked where failures > 0 and paused_at is null)
-          and y.failures > 0 and coalesce(y.not_before, now()) <= now()
-          and coalesce(y.probe_until, now()) <= now() and line.p is not null
-        for update of y skip locked
-      ) f
-      where x.id = f.id
-      returning x.id, f.p
+    ), open as (
+      -- Whoever gets to lock the row may probe, with one delivery.
+      select y.id, line.p
+      from destinations y
+      cross join lateral (
+        select max(a.p) as p from asked a
+        where a.id = y.id and exists (
+          select 1 from deliveries d where d.destination_id = a.id and d.priority = a.p
+            and d.worker_id is null and d.due_at <= a.due)
+      ) line
+      where y.id in (select id from asked where failures > 0 and paused_at is null)
+        and y.failures > 0 and coalesce(y.not_before, now()) <= now()
+        and coalesce(y.probe_until, now()) <= now() and line.p is not null
+      for update of y skip locked
     ), candidate as (
       select d.message_id, d.destination_id
       from (
-        select a.id, a.p, a.due, case when probing.id is null then a.n else 1 end as n
-        from asked a left join probing on probing.id = a.id and probing.p = a.p
-        where a.paused_at is null and (a.failures = 0 or probing.id is not null)
+        select a.id, a.p, a.due, case when open.id is null then a.n else 1 end as n
+        from asked a left join open on open.id = a.id and open.p = a.p
+        where a.paused_at is null and (a.failures = 0 or open.id is not null)
         order by a.o
       ) a
       cross join lateral (
@@ -96,6 +91,11 @@ export async function mark(
       from candidate c
       where d.message_id = c.message_id and d.destination_id = c.destination_id
       returning d.message_id, d.destination_id, d.priority, d.attempts, d.due_at
+    ), probing as (
+      update destinations x set probe_until = now() + make_interval(mins => ${PROBE_MINUTES})
+      from open join marked m on m.destination_id = open.id
+      where x.id = open.id
+      returning x.id
     )
     select
       (select coalesce(json_agg(json_build_array(message_id, destination_id, priority, attempts)

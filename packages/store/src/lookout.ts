@@ -81,7 +81,7 @@ export class Lookout {
       if (look === undefined || look.paused) continue;
       if (look.failing && (look.probing || look.gate > 0)) {
         this.lines.hear(line, at + (look.probing ? INTERVAL : look.gate));
-      } else if (!look.failing && (more || (counts.get(key) ?? 0) >= line.count)) {
+      } else if (more || !look.failing && (counts.get(key) ?? 0) >= line.count) {
         this.lines.hear(line, at);
       } else if (look.next !== null) this.lines.hear(line, at + look.next);
     }

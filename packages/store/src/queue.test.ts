@@ -301,6 +301,32 @@ describe("a destination that fails as a whole", () => {
     expect((await claim("silent.test")).length).toBe(1);
   });
 
+  test("it is not probed by a claim that takes nothing of it", async () => {
+    await acceptMany(database, [...many(5, "busy.test"), ...many(1, "cut.test")]);
+    await database.sql`update destinations set failures = 3 where next_hop = 'cut.test'`;
+    const wanted = [await destination("busy.test"), await destination("cut.test")];
+    const { queue, id: workerId } = await worker();
+    const claim = async () => {
+      const room = (one: number) => wanted.includes(one) ? 5 : 0;
+      const claimed = await queue.claim({ workerId, limit: 5, room });
+      return claimed.map(({ destination: { nextHop } }) => nextHop);
+    };
+    expect(await claim()).toEqual(Array(5).fill("busy.test"));
+    expect((await stateOf("cut.test")).probe_until).toBeNull();
+    expect(await claim()).toEqual(["cut.test"]);
+    expect((await stateOf("cut.test")).probe_until).not.toBeNull();
+  });
+
+  test("a probe that is damaged is followed by the next one", async () => {
+    const [lost] = await acceptMany(database, many(1, "lost.test"));
+    const [kept] = await acceptMany(database, many(1, "lost.test"));
+    await database.sql`update destinations set failures = 3 where next_hop = 'lost.test'`;
+    await database.sql`delete from messages where id = ${lost!}`;
+    const { claim } = await worker();
+    expect(await claim("lost.test")).toEqual([]);
+    expect((await claim("lost.test")).map(({ messageId }) => messageId)).toEqual([kept]);
+  });
+
   test("what waits for it is given up when its lifetime is over, but not while it is paused", async () => {
     const old = Date.now() - 3_600_000;
     const aged = { id: v7({ msecs: old }), receivedAt: new Date(old) };

@@ -139,6 +139,12 @@ export function openQueue(
       });
     }
     if (unread.length > 0) await enter(sql, workerId, unread, destinations, []);
+    const idleProbes = new Set(probing);
+    for (const { destinationId } of claimed) idleProbes.delete(destinationId);
+    if (idleProbes.size > 0) {
+      await endProbes(sql, [...idleProbes]);
+      lookout.lookSoon();
+    }
     // Not before all is done: what is not handed out must not count as in hand.
     for (const { messageId, destinationId, attempts } of claimed) {
       const probe = probing.has(destinationId);

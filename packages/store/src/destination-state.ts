@@ -3,7 +3,7 @@
  * how many deliveries at once they bear, and what they said last.
  */
 import type { DestinationLimits } from "@postern/config";
-import type { Sql } from "postgres";
+import type { PendingQuery, Row, Sql } from "postgres";
 import type { DeliveryOutcome } from "./records.ts";
 import { storableJson } from "./storable.ts";
 
@@ -89,4 +89,21 @@ export async function endProbes(sql: Sql, ids: readonly number[]): Promise<void>
       select id from destinations where id = any (${[...ids]}::bigint[]) order by id for update
     )
     update destinations x set probe_until = null from locked where x.id = locked.id`;
+}
+
+/**
+ * Expressions for the `with` of a statement: `freed` are the deliveries (`d`) of which that holds, whose
+ * claims come free. Each may have been a probe, so their destinations may be probed again.
+ */
+export function freeing(sql: Sql, condition: PendingQuery<Row[]>) {
+  return sql`
+    freed as (
+      update deliveries d set worker_id = null where ${condition} returning d.destination_id
+    ), probed as (
+      select id from destinations
+      where id in (select destination_id from freed) and probe_until is not null
+      order by id for update
+    ), probe_ended as (
+      update destinations x set probe_until = null from probed where x.id = probed.id
+    )`;
 }

@@ -5,6 +5,7 @@
  */
 import { QUEUE_CHANNEL } from "./channels.ts";
 import type { Database } from "./connection.ts";
+import { freeing } from "./destination-state.ts";
 
 /** A process that has not renewed its row for so long is dead. */
 export const LEASE_SECONDS = 30;
@@ -55,9 +56,7 @@ export async function removeProcess({ sql }: Database, id: number): Promise<void
   await sql`
     with gone as (
       delete from processes where id = ${id}
-    ), freed as (
-      update deliveries set worker_id = null where worker_id = ${id} returning 1
-    )
+    ), ${freeing(sql, sql`d.worker_id = ${id}`)}
     select pg_notify(${QUEUE_CHANNEL}, '') from (select count(*) as freed from freed) f
     where f.freed > 0`;
 }
@@ -73,12 +72,13 @@ export async function removeDeadProcesses(
     with dead as (
       delete from processes where seen_at < now() - make_interval(secs => ${LEASE_SECONDS})
       returning id
-    ), freed as (
-      update deliveries set worker_id = null
-      where worker_id in (select id from dead)
-        or worker_id is not null and not exists (select from processes p where p.id = worker_id)
-      returning 1
+    ), ${
+    freeing(
+      sql,
+      sql`d.worker_id in (select id from dead)
+        or d.worker_id is not null and not exists (select from processes p where p.id = d.worker_id)`,
     )
+  }
     select (select count(*)::int from dead) as processes, (select count(*)::int from freed) as claims`;
   if (Number(row?.claims) > 0) await sql`select pg_notify(${QUEUE_CHANNEL}, '')`;
   return { processes: Number(row?.processes), claims: Number(row?.claims) };

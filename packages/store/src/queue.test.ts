@@ -12,6 +12,7 @@ import {
   type Queue,
   type QueuePolicy,
   removeDeadProcesses,
+  removeProcess,
 } from "./index.ts";
 import { accept, acceptMany, outcomeOf, register, to } from "./testing/mail.ts";
 
@@ -301,6 +302,24 @@ describe("a destination that fails as a whole", () => {
     expect((await claim("silent.test")).length).toBe(1);
   });
 
+  test.each(["dies", "stops"])(
+    "a worker that has the probe and %s leaves it to others",
+    async (way) => {
+      const nextHop = `${way}.probe.test`;
+      await acceptMany(database, many(1, nextHop));
+      await database.sql`update destinations set failures = 3 where next_hop = ${nextHop}`;
+      const one = await worker();
+      expect((await one.claim(nextHop)).length).toBe(1);
+      if (way === "stops") await removeProcess(database, one.id);
+      else {
+        await database.sql`
+        update processes set seen_at = now() - interval '31 seconds' where id = ${one.id}`;
+        await removeDeadProcesses(database);
+      }
+      expect((await (await worker()).claim(nextHop)).length).toBe(1);
+    },
+  );
+
   test("it is not probed by a claim that takes nothing of it", async () => {
     await acceptMany(database, [...many(5, "busy.test"), ...many(1, "cut.test")]);
     await database.sql`update destinations set failures = 3 where next_hop = 'cut.test'`;
@@ -388,7 +407,11 @@ describe("limits that all workers share", () => {
     await holder.record(...held.map((delivery) => outcomeOf(delivery, failed([0]))));
     await database.sql`
       update destinations set failures = 0, not_before = null where next_hop = 'narrow.test'`;
-    const next = await other.claim("narrow.test");
+    // It may have found all permits taken, and asks again a little later.
+    const next = await eventually("others ask again", async () => {
+      const claimed = await other.claim("narrow.test");
+      return claimed.length > 0 && claimed;
+    });
     expect(next.length).toBe(2);
     await other.record(...next.map((delivery) => outcomeOf(delivery, reached)));
   });

@@ -17,7 +17,7 @@ import { type Asked, type Look, mark, type Marked } from "./claim.ts";
 import { claimLimited } from "./claim-limited.ts";
 import type { Database } from "./connection.ts";
 import { DestinationIds } from "./destination-ids.ts";
-import { endProbes, feedbackOf, learnOf } from "./destination-state.ts";
+import { endProbes, feedbackOf, freeing, learnOf } from "./destination-state.ts";
 import type { LineKey } from "./due-lines.ts";
 import { markOverdue, type WaitingTimes } from "./overdue.ts";
 import { Lookout } from "./lookout.ts";
@@ -102,13 +102,12 @@ export function openQueue(
     const known = [...inHand].map(([key, { attempts }]) => [...key.split(" "), attempts] as const)
       .filter(([id]) => Number(id) === workerId)
       .map(([, message, destination, attempts]) => ({ message, destination, attempts }));
-    await sql`
-      update deliveries d set worker_id = null
-      where d.worker_id = ${workerId} and not exists (
-        select 1 from json_to_recordset(${JSON.stringify(known)}::text::json)
-          as k (message uuid, destination bigint, attempts int)
-        where k.message = d.message_id and k.destination = d.destination_id
-          and k.attempts = d.attempts)`;
+    const isLost = sql`d.worker_id = ${workerId} and not exists (
+      select 1 from json_to_recordset(${JSON.stringify(known)}::text::json)
+        as k (message uuid, destination bigint, attempts int)
+      where k.message = d.message_id and k.destination = d.destination_id
+        and k.attempts = d.attempts)`;
+    await sql`with ${freeing(sql, isLost)} select from freed`;
     inDoubt = false;
     lookout.lookSoon();
   }

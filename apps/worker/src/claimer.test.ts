@@ -17,8 +17,11 @@ test("while delivery holds back, what waits is claimed now and then; then all of
     claimOverdue: () => Promise.resolve([]),
     untilNextDue: () => 1000,
   };
-  const delivering = { ...testDelivering(), queue: queue as never, now: () => new Date(at) };
-  const claimer = new Claimer(delivering, { id: 1 } as never, holdBack);
+  const timeOfDay = () => {
+    throw new Error("it may be set back");
+  };
+  const delivering = { ...testDelivering(), queue: queue as never, now: timeOfDay };
+  const claimer = new Claimer(delivering, { id: 1 } as never, holdBack, () => at);
   while (!holdBack.wanted) {
     at += 10;
     holdBack.accepted(1);

@@ -43,19 +43,27 @@ export class Claimer {
   readonly #delivering: Delivering;
   readonly #registration: Registration;
   readonly #holdBack: HoldBack;
+  readonly #clock: () => number;
   readonly #lanes = new Map<number, Served>();
   #inHand = 0;
-  #overdueAt = 0;
-  #claimedAt = 0;
-  #toldAt = 0;
+  #overdueAt = -Infinity;
+  #claimedAt = -Infinity;
+  #toldAt = -Infinity;
   #stopped = false;
   #woken = false;
   #wake: (() => void) | undefined;
 
-  constructor(delivering: Delivering, registration: Registration, holdBack: HoldBack) {
+  /** `clock` tells milliseconds and is never set. */
+  constructor(
+    delivering: Delivering,
+    registration: Registration,
+    holdBack: HoldBack,
+    clock: () => number,
+  ) {
     this.#delivering = delivering;
     this.#registration = registration;
     this.#holdBack = holdBack;
+    this.#clock = clock;
   }
 
   /** There may be something to do. */
@@ -75,7 +83,7 @@ export class Claimer {
         this.#delivering.log.warning("the queue cannot be read", { error: String(error) });
         wait = 500;
       }
-      if (wait > 0) await this.#pause(wait);
+      if (wait > 0) await this.#pause(Math.min(wait, POLL_MILLISECONDS));
     }
     await this.#drain();
   }
@@ -96,41 +104,41 @@ export class Claimer {
 
   /** Claims once; answers for how long to wait before the next time. */
   async #claim(): Promise<number> {
-    const { queue, now } = this.#delivering;
+    const { queue } = this.#delivering;
     const workerId = this.#registration.id;
-    if (now().getTime() >= this.#overdueAt && this.#inHand + OVERDUE_AT_ONCE <= IN_HAND) {
-      this.#overdueAt = now().getTime() + OVERDUE_MILLISECONDS;
+    if (this.#clock() >= this.#overdueAt && this.#inHand + OVERDUE_AT_ONCE <= IN_HAND) {
+      this.#overdueAt = this.#clock() + OVERDUE_MILLISECONDS;
       const overdue = await queue.claimOverdue({
         workerId,
         limit: OVERDUE_AT_ONCE,
         times: this.#waitingTimes(),
       });
       this.#take(overdue, workerId);
-      if (overdue.length === OVERDUE_AT_ONCE) this.#overdueAt = 0;
+      if (overdue.length === OVERDUE_AT_ONCE) this.#overdueAt = -Infinity;
     }
     const limit = IN_HAND - this.#inHand;
     if (limit <= 0) return POLL_MILLISECONDS;
     const dueFor = this.#heldBack();
     if (dueFor > 0) {
-      const wait = this.#claimedAt + HELD_MILLISECONDS - now().getTime();
+      const wait = this.#claimedAt + HELD_MILLISECONDS - this.#clock();
       if (wait > 0) return wait;
     }
-    this.#claimedAt = now().getTime();
+    this.#claimedAt = this.#clock();
     const claimed = await queue.claim({ workerId, limit, room: this.#room, dueFor });
     this.#take(claimed, workerId);
     if (claimed.length > 0) return 0;
     for (const [id, { lane }] of this.#lanes) if (lane.isIdle) this.#lanes.delete(id);
     if (dueFor > 0) return HELD_MILLISECONDS;
-    return Math.min(queue.untilNextDue(this.#room), POLL_MILLISECONDS);
+    return queue.untilNextDue(this.#room);
   }
 
   /** For how many milliseconds something must have been due before it is claimed now. */
   #heldBack(): number {
-    const { snapshot, log, now } = this.#delivering;
+    const { snapshot, log } = this.#delivering;
     const { holdBackSeconds } = snapshot().settings.delivery;
     if (holdBackSeconds === 0 || !this.#holdBack.wanted) return 0;
-    if (now().getTime() >= this.#toldAt + TOLD_MILLISECONDS) {
-      this.#toldAt = now().getTime();
+    if (this.#clock() >= this.#toldAt + TOLD_MILLISECONDS) {
+      this.#toldAt = this.#clock();
       log.info("much mail comes in: delivery leaves the processors to it", { holdBackSeconds });
     }
     return holdBackSeconds * 1000;
@@ -148,7 +156,7 @@ export class Claimer {
   #serve(id: number): Served {
     const known = this.#lanes.get(id);
     if (known !== undefined) return known;
-    const pace = new Pace(() => this.#delivering.now().getTime());
+    const pace = new Pace(this.#clock);
     const lane = new Lane(this.#delivering, () => {
       this.#inHand -= 1;
       const before = this.#room(id);

@@ -79,7 +79,8 @@ await runProcess("worker", async ({ environment, log, onStop, ready }) => {
   const key = await existingSecretKey(environment);
   if (key === undefined) log.info("no secret key: relays with credentials will have to wait");
   const { openSecret, signSender } = await secretsUnder(key);
-  const holdBack = new HoldBack({ now: () => performance.now(), processorTime });
+  const clock = () => performance.now();
+  const holdBack = new HoldBack({ now: clock, processorTime });
   const claimer = new Claimer(
     {
       hostname: environment.hostname,
@@ -100,6 +101,7 @@ await runProcess("worker", async ({ environment, log, onStop, ready }) => {
     },
     registration,
     holdBack,
+    clock,
   );
   const upkeep = startUpkeep(database, { retention: () => snapshot!.settings.retention, log });
   onStop(() => upkeep.stop());

@@ -1,9 +1,11 @@
-import type { Claim } from "@postern/store";
-import { expect, test } from "vitest";
+import type { Claim, ClaimedDelivery, DeliveryOutcome } from "@postern/store";
+import { afterEach, expect, test, vi } from "vitest";
 import { eventually } from "../../../tests/end-to-end/eventually.ts";
 import { Claimer } from "./claimer.ts";
 import { HoldBack } from "./hold-back.ts";
-import { testDelivering } from "./testing/delivering.ts";
+import { deliveryOf, relayOf, testDelivering } from "./testing/delivering.ts";
+
+afterEach(() => void vi.useRealTimers());
 
 test("while delivery holds back, what waits is claimed now and then; then all of it at once", async () => {
   let at = 0;
@@ -38,5 +40,53 @@ test("while delivery holds back, what waits is claimed now and then; then all of
   claimer.wake();
   await eventually("it claims everything", () => claims.includes(0));
   claimer.stop();
+  await running;
+});
+
+test("slow destinations that fill the worker keep what they leave free from nobody", async () => {
+  vi.useFakeTimers();
+  const [destinations, each, slow] = [400, 10, 20];
+  const waiting = new Map(Array.from({ length: destinations }, (_, id) => [id, each]));
+  const queue = {
+    claim: ({ limit, room }: Claim) => {
+      const claimed: ClaimedDelivery[] = [];
+      for (const [destinationId, count] of waiting) {
+        const most = Math.min(count, room!(destinationId), limit - claimed.length);
+        for (let one = 0; one < most; one += 1) claimed.push(deliveryOf(["a"], { destinationId }));
+        waiting.set(destinationId, count - most);
+      }
+      return Promise.resolve(claimed);
+    },
+    claimOverdue: () => Promise.resolve([]),
+    untilNextDue: (room: NonNullable<Claim["room"]>) =>
+      [...waiting].some(([id, count]) => count > 0 && room(id) > 0) ? 0 : Infinity,
+  };
+  let recorded = 0;
+  const recorder = {
+    record: async (_: number, { destinationId }: DeliveryOutcome) => {
+      const milliseconds = destinationId < slow ? 12_000 : 300;
+      await new Promise((resolve) => setTimeout(resolve, milliseconds));
+      recorded += 1;
+    },
+  };
+  const { snapshot, ...delivering } = testDelivering();
+  const relays = new Map([["relay", relayOf({ kind: "discard" })]]);
+  const claimer = new Claimer(
+    {
+      ...delivering,
+      queue: queue as never,
+      recorder: recorder as never,
+      snapshot: () => ({ ...snapshot(), relays }),
+    },
+    { id: 1 } as never,
+    { wanted: false } as never,
+    () => performance.now(),
+  );
+
+  const running = claimer.run();
+  await vi.advanceTimersByTimeAsync(3_000);
+  expect(recorded).toBe((destinations - slow) * each);
+  claimer.stop();
+  await vi.advanceTimersByTimeAsync(12_000);
   await running;
 });

@@ -23,6 +23,9 @@ const SHARE = 4;
 /** Asks again after so many milliseconds even if nothing woke it. */
 const POLL_MILLISECONDS = 5_000;
 
+/** While it has all in hand that it may, it sees so often what has come free, in milliseconds. */
+const FULL_MILLISECONDS = 50;
+
 /** How often it looks for deliveries that have waited too long for a destination that fails. */
 const OVERDUE_MILLISECONDS = 30_000;
 
@@ -117,7 +120,7 @@ export class Claimer {
       if (overdue.length === OVERDUE_AT_ONCE) this.#overdueAt = -Infinity;
     }
     const limit = IN_HAND - this.#inHand;
-    if (limit <= 0) return POLL_MILLISECONDS;
+    if (limit <= 0) return FULL_MILLISECONDS;
     const dueFor = this.#heldBack();
     if (dueFor > 0) {
       const wait = this.#claimedAt + HELD_MILLISECONDS - this.#clock();
@@ -161,7 +164,7 @@ export class Claimer {
       this.#inHand -= 1;
       const before = this.#room(id);
       pace.finished();
-      // Only room that was not there before is a reason to ask again.
+      // Only room that the destination did not have before is a reason to ask again.
       if (this.#stopped || before === 0 || this.#inHand === 0) this.wake();
     });
     const served = { lane, pace };

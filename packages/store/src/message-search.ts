@@ -2,7 +2,7 @@
  * Finding messages, newest first. Each search has an index; which one is best depends on what is
  * looked for, so each is planned by itself.
  */
-import type { Sql } from "postgres";
+import type { PendingQuery, Row, Sql } from "postgres";
 import type { MessageQuery } from "./messages.ts";
 import { firstIdAt } from "./partitions.ts";
 import type { RecipientState } from "./records.ts";
@@ -39,7 +39,7 @@ export async function searchMessages(
     await tx`set local plan_cache_mode = force_custom_plan`;
     return await tx`
       select m.id
-      from messages m
+      from messages m ${state === "queued" ? queued(sql, within) : sql``}
       where true ${within("m.id")}
       ${sender === undefined ? sql`` : sql`and lower(m.reverse_path) = lower(${sender})`}
       ${
@@ -53,12 +53,10 @@ export async function searchMessages(
           ${within("r.message_id")})`
     }
       ${
-      state !== undefined
-        ? sql`and exists (select 1 from recipients r
+      state === undefined || state === "queued" ? sql`` : sql`and exists (select 1 from recipients r
         where r.message_id = m.id and ${sql(stateColumn(state))} = ${state} ${
-          within("r.message_id")
-        })`
-        : sql``
+        within("r.message_id")
+      })`
     }
       ${since === undefined ? sql`` : sql`and m.received_at >= ${since}`}
       ${until === undefined ? sql`` : sql`and m.received_at < ${until}`}
@@ -67,7 +65,23 @@ export async function searchMessages(
   return rows.map((row) => row.id as string);
 }
 
-/** The column that an index finds a state by, or that has it without one. */
-function stateColumn(state: RecipientState): string {
-  return state === "queued" || state === "delivered" ? "r.state" : "r.rare_state";
+/**
+ * What is queued has a delivery and no other index. The plan goes back through the primary key of
+ * deliveries and sees to one recipient of each, so that what was delivered is not read.
+ */
+function queued(sql: Sql, within: (column: string) => PendingQuery<Row[]>) {
+  return sql`
+    join (
+      select distinct message_id as id from deliveries where true ${within("message_id")}
+      order by message_id desc
+    ) waiting on waiting.id = m.id
+    cross join lateral (
+      select 1 from recipients r
+      where r.message_id = waiting.id and r.state = 'queued' ${within("r.message_id")} limit 1
+    ) queued`;
+}
+
+/** The column that an index finds a state by; most are delivered, and need none. */
+function stateColumn(state: Exclude<RecipientState, "queued">): string {
+  return state === "delivered" ? "r.state" : "r.rare_state";
 }

@@ -175,7 +175,7 @@ describe("after the content", () => {
     ]);
     const [report] = await takenFor(sender);
     expect(report!.reversePath).toBe("");
-    expect(report!.content.toString()).toContain("550 5.7.1 No offers");
+    expect(report!.content.toString()).toContain("In detail: No offers\r\n");
   });
 });
 

@@ -24,9 +24,10 @@ export async function once(
   if (!/^[\x21-\x7e]{1,255}$/.test(key)) {
     throw new Problem(400, "Bad header", "Idempotency-Key is not 1 to 255 visible characters");
   }
-  const { method, url } = context.req;
+  const { method, url, headers } = context.req.raw;
   const body = await readBounded(context.req.raw.body, MAX_BODY);
-  context.req.raw = new Request(context.req.raw, { body: body.length === 0 ? null : body });
+  // No copy of the request: its body has been read, and a copy would want to read it again.
+  context.req.raw = new Request(url, { method, headers, body: body.length === 0 ? null : body });
   const { pathname, search } = new URL(url);
   const request = {
     owner: principalOf(context).id,

@@ -39,7 +39,11 @@ export interface TestApi {
     about?: { readonly body?: unknown; readonly headers?: Record<string, string> },
   ): Promise<Answer<Body>>;
   /** Sends a request as it is; `address` is where it seems to come from. */
-  request(path: string, init?: RequestInit, address?: string): Promise<Response>;
+  readonly request: (
+    request: string | Request,
+    init?: RequestInit,
+    address?: string,
+  ) => Promise<Response>;
   close(): Promise<void>;
 }
 
@@ -57,7 +61,7 @@ export async function openTestApi(url?: string, now?: () => number): Promise<Tes
     secretKey: await importSecretKey(SECRET_KEY),
     onError: (error) => failures.push(error),
   });
-  const request = async (path: string, init?: RequestInit, address = "192.0.2.1") =>
+  const request: TestApi["request"] = async (path, init, address = "192.0.2.1") =>
     await app.request(path, init, { address });
   return {
     database,

@@ -52,7 +52,9 @@ export function tokenOperations(tokens: TokenStore): Operation[] {
       ...described.remove,
       serve: async (context) => {
         const id = context.req.param("id") ?? "";
-        const removed = await tokens.remove(id, actorOf(context));
+        const removed = described.remove.pathParameters.id.safeParse(id).success
+          ? await tokens.remove(id, actorOf(context))
+          : undefined;
         if (removed === undefined) throw new Problem(404, "Not found", `There is no token ${id}`);
         return context.body(null, 204);
       },

@@ -1,12 +1,13 @@
 /** The operation that reads the audit log. */
+import { plainText } from "@postern/config";
 import { z } from "zod";
 import type { OperationDescription } from "./description.ts";
-import { limitParameter, pageOf, textParameter, timeParameter } from "./parameters.ts";
+import { limitParameter, pageOf, timeParameter } from "./parameters.ts";
 
 const query = z.strictObject({
-  actor: textParameter.exactOptional().meta({ description: "The name of a token" }),
-  action: textParameter.exactOptional().meta({ examples: ["config.change"] }),
-  target: textParameter.exactOptional().meta({ examples: ["relays/internal"] }),
+  actor: plainText.exactOptional().meta({ description: "The name of a token" }),
+  action: plainText.exactOptional().meta({ examples: ["config.change"] }),
+  target: plainText.exactOptional().meta({ examples: ["relays/internal"] }),
   since: timeParameter.exactOptional().meta({ description: "At this time or later" }),
   until: timeParameter.exactOptional().meta({ description: "Before this time" }),
   limit: limitParameter,

@@ -1,7 +1,8 @@
 /** The operations below `/v1/destinations`: where deliveries go, how much waits, and what holds it. */
+import { plainText } from "@postern/config";
 import { z } from "zod";
 import type { OperationDescription } from "./description.ts";
-import { limitParameter, pageOf, textParameter } from "./parameters.ts";
+import { limitParameter, pageOf } from "./parameters.ts";
 
 const instant = z.iso.datetime().nullable();
 const destinationSchema = z.object({
@@ -26,8 +27,8 @@ export const destinationId = z.string().regex(/^[1-9]\d{0,15}$/, {
 })
   .transform(Number).meta({ type: "integer", pattern: undefined });
 const query = z.strictObject({
-  relay: textParameter.exactOptional(),
-  nextHop: textParameter.exactOptional(),
+  relay: plainText.exactOptional(),
+  nextHop: plainText.exactOptional(),
   state: z.enum(["waiting", "failing", "paused"]).exactOptional().meta({
     description: "With something in its queue; failing as a whole; paused",
   }),

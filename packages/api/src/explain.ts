@@ -1,12 +1,11 @@
 /** `POST /v1/explain`: what would happen to a mail, and why, without sending it. */
-import { authenticationResult } from "@postern/config";
+import { authenticationResult, plainText } from "@postern/config";
 import { z } from "zod";
 import type { OperationDescription } from "./description.ts";
 
 const line = (most: number) =>
   // deno-lint-ignore no-control-regex
-  z.string().max(most).regex(/^[^\x00-\x08\x0a-\x1f\x7f]*$/, { error: "expected one line" })
-    .refine((text) => text.isWellFormed(), { error: "expected text" });
+  plainText.max(most).regex(/^[^\x00-\x08\x0a-\x1f\x7f]*$/, { error: "expected one line" });
 const path = line(1000).transform((text) => text.trim().replace(/^<(.*)>$/, "$1"));
 
 /** A mail to be explained. */
@@ -15,7 +14,7 @@ export const explainRequestSchema = z.strictObject({
     address: z.union([z.ipv4(), z.ipv6()], { error: "expected an IP address" }),
     helo: line(255).exactOptional(),
     tls: z.boolean().exactOptional(),
-    certificate: z.string().transform((text) => text.replaceAll(":", "").toLowerCase())
+    certificate: plainText.transform((text) => text.replaceAll(":", "").toLowerCase())
       .pipe(z.string().regex(/^[0-9a-f]{64}$/, { error: "expected a SHA-256 in hex" }))
       .exactOptional().meta({ type: "string", description: "SHA-256 of its certificate" }),
   }),

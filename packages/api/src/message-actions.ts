@@ -1,10 +1,10 @@
 /** The operations that act on a message: `POST /v1/messages/{id}/{hold|release|retry|cancel|reroute}`. */
-import { resourceName } from "@postern/config";
+import { plainText, resourceName } from "@postern/config";
 import { z } from "zod";
 import type { OperationDescription } from "./description.ts";
 import { detailSchema, queueId } from "./messages.ts";
 
-const recipients = z.array(z.string().min(1).max(1000)).min(1).max(50_000).exactOptional().meta({
+const recipients = z.array(plainText.min(1).max(1000)).min(1).max(50_000).exactOptional().meta({
   description: "The forward-paths to act on; all to whom the action applies when absent",
 });
 const bodySchema = z.strictObject({ recipients }).meta({

@@ -1,7 +1,8 @@
 /** The operations below `/v1/messages`: finding a message and telling its way. */
+import { plainText } from "@postern/config";
 import { z } from "zod";
 import type { OperationDescription } from "./description.ts";
-import { limitParameter, pageOf, textParameter, timeParameter } from "./parameters.ts";
+import { limitParameter, pageOf, timeParameter } from "./parameters.ts";
 
 /** A queue id. */
 export const queueId = z.uuid({ error: "expected a queue id" });
@@ -10,12 +11,12 @@ const state = z.enum(["queued", "deferred", "delivered", "bounced", "held", "del
 });
 
 /** An address with or without angle brackets; `<>` is the null reverse-path. */
-const address = textParameter.transform((text) => text.trim().replace(/^<(.*)>$/, "$1"));
+const address = plainText.transform((text) => text.trim().replace(/^<(.*)>$/, "$1"));
 
 const query = z.strictObject({
   sender: address.exactOptional().meta({ description: "The reverse-path; empty for bounces" }),
   recipient: address.exactOptional().meta({ description: "One of the forward-paths" }),
-  messageId: textParameter.exactOptional().meta({
+  messageId: plainText.exactOptional().meta({
     description: "The Message-ID, with or without angle brackets",
   }),
   state: state.exactOptional().meta({ description: "Messages with a recipient in this state" }),

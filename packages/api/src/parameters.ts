@@ -14,11 +14,6 @@ export const limitParameter = z.string()
     description: "The most items of a page; 100 when absent",
   });
 
-/** A text that Postgres can take: it has no place for NUL. */
-export const textParameter = z.string().refine((text) => !text.includes("\0"), {
-  error: "a NUL character cannot be looked for",
-});
-
 /** A time; any offset is taken. */
 export const timeParameter = z.iso
   .datetime({ offset: true, error: "expected a time like 2026-01-31T12:00:00Z" })

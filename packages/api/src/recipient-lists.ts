@@ -2,15 +2,15 @@
  * The operations on the recipient list of a domain, `/v1/domains/{name}/recipients`. A list may be
  * long, so it goes in and out as a stream.
  */
-import { domainPattern } from "@postern/config";
+import { domainPattern, plainText } from "@postern/config";
 import { z } from "zod";
 import type { OperationDescription } from "./description.ts";
-import { limitParameter, textParameter } from "./parameters.ts";
+import { limitParameter } from "./parameters.ts";
 
-const addressSchema = z.string().meta({ examples: ["someone"] });
+const addressSchema = plainText.meta({ examples: ["someone"] });
 const page = z.strictObject({
   limit: limitParameter,
-  cursor: textParameter.exactOptional().meta({ description: "`next` of the page before" }),
+  cursor: plainText.exactOptional().meta({ description: "`next` of the page before" }),
 });
 const pageSchema = z.object({
   items: z.array(addressSchema),

@@ -1,5 +1,5 @@
 /** `POST /v1/config/replay`: what a candidate configuration would do with real mail of late. */
-import { documentSchema, resourceKinds } from "@postern/config";
+import { documentSchema, plainText, resourceKinds } from "@postern/config";
 import { z } from "zod";
 import type { OperationDescription } from "./description.ts";
 
@@ -7,7 +7,7 @@ const replayRequestSchema = z.strictObject({
   configuration: documentSchema.exactOptional().meta({ description: "The candidate as a whole" }),
   changes: z.array(z.strictObject({
     kind: z.enum(Object.keys(resourceKinds) as [keyof typeof resourceKinds]),
-    name: z.string(),
+    name: plainText,
     body: z.unknown().meta({ description: "The definition; null deletes it" }),
   })).min(1).max(10_000).exactOptional().meta({
     description: "The candidate as changes to the configuration in force",

@@ -1,5 +1,5 @@
 /** The operations on the API's tokens. A token is shown once, when it is made. */
-import { resourceName } from "@postern/config";
+import { plainText, resourceName } from "@postern/config";
 import { z } from "zod";
 import type { OperationDescription } from "./description.ts";
 import { limitParameter, pageOf } from "./parameters.ts";
@@ -68,7 +68,7 @@ export const tokenDescriptions = {
     id: "deleteToken",
     summary: "Delete a token, by id or by name: from now on it is worth nothing",
     scope: "tokens",
-    pathParameters: { id: z.string() },
+    pathParameters: { id: plainText },
     answers: { 204: { description: "Deleted" } },
     problems: [404],
   },

@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { sourceRoutesSchema } from "./domain.ts";
 import { senderLimitsSchema } from "./limits.ts";
-import { domainPattern, network } from "./names.ts";
+import { domainPattern, network, plainText } from "./names.ts";
 
 /** The definition of a client. */
 export const clientSchema = z
@@ -12,7 +12,7 @@ export const clientSchema = z
     }),
     certificates: z
       .array(
-        z.string().transform((text) => text.replaceAll(":", "").toLowerCase())
+        plainText.transform((text) => text.replaceAll(":", "").toLowerCase())
           .pipe(z.string().regex(/^[0-9a-f]{64}$/, { error: "expected a SHA-256 in hex" }))
           .meta({ type: "string" }),
       )

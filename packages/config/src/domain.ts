@@ -1,6 +1,6 @@
 /** A relay domain: one that the gateway accepts mail for, and what becomes of its mail. */
 import { z } from "zod";
-import { mailbox, resourceName, seconds } from "./names.ts";
+import { mailbox, plainText, resourceName, seconds } from "./names.ts";
 import { patternSchema } from "./pattern.ts";
 
 /** What becomes of source routes, `<@a,@b:c@d>` (RFC 5321 appendix C). */
@@ -37,7 +37,7 @@ export const domainSchema = z
     catchAll: mailbox.optional().meta({ description: "Takes the mail of unknown recipients" }),
     aliases: z
       .record(
-        z.string().min(1).max(64).transform((text) => text.toLowerCase()).meta({ type: "string" }),
+        plainText.min(1).max(64).transform((text) => text.toLowerCase()).meta({ type: "string" }),
         z.array(mailbox).min(1).max(1000),
       )
       .optional()

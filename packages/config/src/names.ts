@@ -1,8 +1,14 @@
 /**
- * The small schemas that resources are made of: names, domain names, hosts, ports, networks,
+ * The small schemas that resources are made of: text, names, domain names, hosts, ports, networks,
  * durations. Each normalises what it takes to one spelling, so that equal things compare equal.
  */
 import { z } from "zod";
+
+/** Text that Postgres can keep: it has no place for NUL, nor for half a character (a surrogate). */
+export const plainText = z.string().refine((text) => text.isWellFormed() && !text.includes("\0"), {
+  error: "expected text without NUL and lone surrogates",
+  abort: true,
+});
 
 /** The name an administrator gives to a relay, a client or a user. */
 export const resourceName = z
@@ -43,8 +49,7 @@ function toAscii(text: string): string | undefined {
 }
 
 /** A domain name; U-labels are taken and kept as A-labels. */
-export const domainName = z
-  .string()
+export const domainName = plainText
   .transform((text, context) => {
     const name = canonicalDomain(text);
     if (name !== undefined) return name;
@@ -54,8 +59,7 @@ export const domainName = z
   .meta({ type: "string", examples: ["example.com"], description: "A domain name" });
 
 /** A domain name, or `*.` and a domain for all that is below it. */
-export const domainPattern = z
-  .string()
+export const domainPattern = plainText
   .transform((text, context) => {
     const below = text.startsWith("*.");
     const name = canonicalDomain(below ? text.slice(2) : text);
@@ -74,8 +78,7 @@ export const domainPattern = z
   });
 
 /** What a user authenticates as. */
-export const userName = z
-  .string()
+export const userName = plainText
   .transform((text) => text.toLowerCase())
   .pipe(
     z.string().regex(/^[a-z0-9]([a-z0-9._+@-]{0,252}[a-z0-9])?$/, {
@@ -85,8 +88,7 @@ export const userName = z
   .meta({ type: "string", examples: ["alice@example.com"], description: "A user's name" });
 
 /** A mailbox, `local-part@domain`, its domain in the DNS's form. */
-export const mailbox = z
-  .string()
+export const mailbox = plainText
   .max(320)
   .transform((text, context) => {
     const at = text.lastIndexOf("@");
@@ -105,6 +107,12 @@ function isLocalPart(text: string): boolean {
   return /^[^\s"(),:;<>@[\]\\.]+(\.[^\s"(),:;<>@[\]\\.]+)*$/.test(text) ||
     /^"([^"\\\r\n]|\\[ -~])*"$/.test(text);
 }
+
+/** The address of a web server. */
+export const webAddress = z.url({ protocol: /^https?$/ })
+  .refine((text) => plainText.safeParse(text).success, {
+    error: "expected a web address without NUL and lone surrogates",
+  });
 
 /** A host that can be connected to: a domain name, or an IPv4 or IPv6 address without brackets. */
 export const host = z

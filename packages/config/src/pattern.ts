@@ -3,8 +3,9 @@
  * Regular expressions are those of RE2: no input makes one take more than linear time.
  */
 import { z } from "zod";
+import { plainText } from "./names.ts";
 
-const text = z.string().min(1).max(1000);
+const text = plainText.min(1).max(1000);
 
 const onePattern = z.union([
   text.meta({ description: "This text, whatever its case" }),

@@ -4,7 +4,7 @@
  */
 import { z } from "zod";
 import { destinationLimitsSchema } from "./limits.ts";
-import { domainName, host, port, resourceName, seconds } from "./names.ts";
+import { domainName, host, plainText, port, resourceName, seconds, webAddress } from "./names.ts";
 import { secretSchema } from "./secret.ts";
 
 /** When a deferred recipient is tried again, and when it is given up. */
@@ -37,8 +37,7 @@ export const defaultRetrySchedule: RetrySchedule = {
   delayNotice: 4 * 3600,
 };
 
-const fingerprint = z
-  .string()
+const fingerprint = plainText
   .transform((text) => text.replaceAll(":", "").toLowerCase())
   .pipe(z.string().regex(/^[0-9a-f]{64}$/, { error: "expected a SHA-256 fingerprint in hex" }))
   .meta({ type: "string", description: "SHA-256 of the certificate (DER), in hex" });
@@ -55,7 +54,7 @@ export const tlsPolicySchema = z
       serverName: domainName.optional().meta({
         description: "The name its certificate must have; its host name when absent",
       }),
-      certificateAuthority: z.string().max(1_000_000).optional().meta({
+      certificateAuthority: plainText.max(1_000_000).optional().meta({
         description: "Certificates to trust in PEM; the system's when absent",
       }),
     }),
@@ -79,16 +78,16 @@ export type TlsPolicy = z.output<typeof tlsPolicySchema>;
 export const credentialsSchema = z
   .union([
     z.strictObject({
-      username: z.string().min(1).max(255),
+      username: plainText.min(1).max(255),
       password: secretSchema,
     }),
     z.strictObject({
-      username: z.string().min(1).max(255),
+      username: plainText.min(1).max(255),
       oauth2: z.strictObject({
-        tokenUrl: z.url({ protocol: /^https?$/ }),
-        clientId: z.string().min(1).max(255),
+        tokenUrl: webAddress,
+        clientId: plainText.min(1).max(255),
         clientSecret: secretSchema,
-        scope: z.string().max(1000).optional(),
+        scope: plainText.max(1000).optional(),
         refreshToken: secretSchema.optional().meta({
           description: "Given: the refresh token grant; else the client credentials grant",
         }),
@@ -175,7 +174,7 @@ const lmtpRelay = z.strictObject({
 
 const httpRelay = z.strictObject({
   kind: z.literal("http"),
-  url: z.url({ protocol: /^https?$/ }),
+  url: webAddress,
   secret: secretSchema.optional().meta({ description: "The key that requests are signed with" }),
   timeout: seconds.default(60),
   ...common,
@@ -190,7 +189,7 @@ export const refusalSchema = {
   code: z.int().min(500).max(599).default(550),
   enhanced: z.string().regex(/^5\.\d{1,3}\.\d{1,3}$/, { error: "expected 5.y.z" }).default("5.7.1"),
   // deno-lint-ignore no-control-regex
-  text: z.string().min(1).max(400).regex(/^[^\x00-\x1f\x7f]*$/, { error: "expected one line" })
+  text: plainText.min(1).max(400).regex(/^[^\x00-\x1f\x7f]*$/, { error: "expected one line" })
     .default("Refused by policy"),
 };
 

@@ -1,6 +1,6 @@
 /** A rule: an ordered match over session, envelope and content, and what is done when it matches. */
 import { z } from "zod";
-import { mailbox, network, resourceName } from "./names.ts";
+import { mailbox, network, plainText, resourceName } from "./names.ts";
 import { type Pattern, patternSchema } from "./pattern.ts";
 import { refusalSchema } from "./relay.ts";
 
@@ -18,7 +18,7 @@ export const authenticationResult = z.enum([
 const results = z.array(authenticationResult).min(1);
 const fieldName = z.string().regex(/^[!-9;-~]{1,76}$/, { error: "expected a field name" });
 // deno-lint-ignore no-control-regex
-const oneLine = z.string().max(900).regex(/^[^\x00-\x08\x0a-\x1f\x7f]*$/, {
+const oneLine = plainText.max(900).regex(/^[^\x00-\x08\x0a-\x1f\x7f]*$/, {
   error: "expected one line without control characters",
 });
 
@@ -82,7 +82,7 @@ export const conditionSchema: z.ZodType<Condition> = z.lazy(() =>
       hour: z.strictObject({
         from: z.int().min(0).max(23),
         to: z.int().min(0).max(24).meta({ description: "Up to and without this hour" }),
-        zone: z.string().max(64).default("UTC").refine(isTimeZone, {
+        zone: plainText.max(64).default("UTC").refine(isTimeZone, {
           error: "expected a time zone such as Europe/Berlin",
         }),
       }),
@@ -102,7 +102,7 @@ const rewriting = {
   pattern: patternSchema.optional().meta({
     description: "Rewrite only what matches; groups of a regex are $1, $2 in the replacement",
   }),
-  replacement: z.string().min(1).max(320),
+  replacement: plainText.min(1).max(320),
 };
 
 /** What a rule does to a recipient's copy. */
@@ -136,7 +136,7 @@ export const ruleSchema = z
     order: z.int().min(0).max(1_000_000).default(1000).meta({
       description: "Lower is tried first; equal ones by name",
     }),
-    description: z.string().max(1000).optional(),
+    description: plainText.max(1000).optional(),
     enabled: z.boolean().default(true),
     match: conditionSchema.default({ all: [] }).meta({ description: "Everything when absent" }),
     actions: z.array(actionSchema).min(1).max(100),

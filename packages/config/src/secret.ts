@@ -4,14 +4,15 @@
  * is now".
  */
 import { z } from "zod";
+import { plainText } from "./names.ts";
 
 /** A secret as it is given: in the clear, or by the fingerprint of the one in force. */
 export const secretSchema = z
   .union([
-    z.string().min(1).max(8192),
+    plainText.min(1).max(8192),
     z.strictObject({
-      sealed: z.string().max(64).meta({ description: "The fingerprint of the secret in force" }),
-      box: z.string().max(20_000).exactOptional().meta({
+      sealed: plainText.max(64).meta({ description: "The fingerprint of the secret in force" }),
+      box: plainText.max(20_000).exactOptional().meta({
         description: "Never answered: how the secret lies in the store",
       }),
     }),

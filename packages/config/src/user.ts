@@ -1,6 +1,7 @@
 /** A user: who may authenticate and submit. No password is kept, only a SCRAM verifier. */
 import { z } from "zod";
 import { senderLimitsSchema } from "./limits.ts";
+import { plainText } from "./names.ts";
 import { patternSchema } from "./pattern.ts";
 
 /**
@@ -9,7 +10,7 @@ import { patternSchema } from "./pattern.ts";
  */
 export const passwordSchema = z
   .union([
-    z.string().min(8).max(1024),
+    plainText.min(8).max(1024),
     z.strictObject({
       scram: z.string().regex(
         /^SCRAM-SHA-256\$\d{4,7}:[A-Za-z0-9+/]+=*\$[A-Za-z0-9+/]{43}=:[A-Za-z0-9+/]{43}=$/,
@@ -17,8 +18,8 @@ export const passwordSchema = z
       ),
     }),
     z.strictObject({
-      sealed: z.string().max(64).meta({ description: "The fingerprint of the one in force" }),
-      box: z.string().max(1024).exactOptional().meta({
+      sealed: plainText.max(64).meta({ description: "The fingerprint of the one in force" }),
+      box: plainText.max(1024).exactOptional().meta({
         description: "Never answered: the verifier as it lies in the store",
       }),
     }),

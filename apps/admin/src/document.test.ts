@@ -76,6 +76,19 @@ test("in YAML", async () => {
   expect(wrong.body.detail).toContain("line 2");
 });
 
+test.each([
+  ["application/yaml", "", 400, "The body is an empty document"],
+  ["application/yaml", "# nothing yet\n", 400, "The body is an empty document"],
+  ["application/yaml", "null\n", 400, "The body is an empty document"],
+  ["application/json", "null", 422, "The configuration is not valid"],
+])("what says nothing does not delete everything: %s %j", async (type, body, status, detail) => {
+  const headers = { "Content-Type": type };
+  for (const query of ["?dryRun=true", ""]) {
+    expect(await api.ask("PUT", `/v1/config${query}`, { body, headers }))
+      .toMatchObject({ status, body: { detail } });
+  }
+});
+
 test("a dry run tells what would change, and changes nothing", async () => {
   await put(small);
   const changed = structuredClone(small) as unknown as Document;

@@ -63,12 +63,16 @@ export async function readBodyAs<Schema extends z.ZodType>(
 }
 
 function parseYaml(text: string): unknown {
+  let value: unknown;
   try {
     // Aliases that multiply what they stand for are bounded by the parser.
-    return parseYamlDocument(text, { prettyErrors: true, maxAliasCount: 100 }) ?? {};
+    value = parseYamlDocument(text, { prettyErrors: true, maxAliasCount: 100 });
   } catch (error) {
     throw new Problem(400, "Malformed", `The body is not YAML: ${(error as Error).message}`);
   }
+  // A file that was cut off is no wish for a configuration without anything in it.
+  if (value === null) throw new Problem(400, "Malformed", "The body is an empty document");
+  return value;
 }
 
 async function readText(context: Context, most: number): Promise<string> {

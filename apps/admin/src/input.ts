@@ -11,26 +11,27 @@ export const MAX_BODY = 1024 * 1024;
 export const MAX_DOCUMENT = 64 * 1024 * 1024;
 
 /** Types that a JSON body may bear: its own, and what curl -d and fetch say unless told. */
-const BODY_TYPES =
+const JSON_TYPES =
   /^(application\/([\w.-]+\+)?json|application\/x-www-form-urlencoded|text\/plain)\s*(;|$)/i;
 
 /** Types that a YAML body may bear (RFC 9512, and what was said before it). */
 const YAML_TYPES = /^(application\/([\w.-]+\+)?(x-)?yaml|text\/(x-)?yaml)\s*(;|$)/i;
 
+/** Whether a body of this type, or without one, is JSON. */
+export function isJson(type: string | undefined): boolean {
+  return type === undefined || JSON_TYPES.test(type);
+}
+
 /** The JSON body of a request. */
 export async function readBody(context: Context): Promise<unknown> {
-  const type = context.req.header("Content-Type");
-  if (type !== undefined && !BODY_TYPES.test(type)) {
-    throw new Problem(415, "Unsupported media type", "The body must be application/json");
-  }
-  return parseJson(await readText(context, MAX_BODY));
+  return parseJson(await readJsonText(context));
 }
 
 /** The body of a request as JSON or, where it says so, YAML. */
 export async function readDocument(context: Context): Promise<unknown> {
   const type = context.req.header("Content-Type");
   const isYaml = type !== undefined && YAML_TYPES.test(type);
-  if (type !== undefined && !isYaml && !BODY_TYPES.test(type)) {
+  if (!isYaml && !isJson(type)) {
     const detail = "The body must be application/json or application/yaml";
     throw new Problem(415, "Unsupported media type", detail);
   }
@@ -47,7 +48,7 @@ function parseJson(text: string): unknown {
 }
 
 /**
- * The JSON body of a request in the form of a schema; an absent body counts as `{}`.
+ * The JSON body of a request in the form of a schema; an absent or empty body counts as `{}`.
  *
  * @throws {Problem} 422 with every failing field
  */
@@ -55,8 +56,8 @@ export async function readBodyAs<Schema extends z.ZodType>(
   context: Context,
   schema: Schema,
 ): Promise<z.output<Schema>> {
-  const absent = context.req.raw.body === null || context.req.header("Content-Length") === "0";
-  const parsed = schema.safeParse(absent ? {} : await readBody(context), { error: wording });
+  const text = await readJsonText(context);
+  const parsed = schema.safeParse(text === "" ? {} : parseJson(text), { error: wording });
   if (parsed.success) return parsed.data;
   const errors = fieldErrors(parsed.error);
   throw new Problem(422, "Invalid", "The body is not valid", { errors });
@@ -73,6 +74,13 @@ function parseYaml(text: string): unknown {
   // A file that was cut off is no wish for a configuration without anything in it.
   if (value === null) throw new Problem(400, "Malformed", "The body is an empty document");
   return value;
+}
+
+/** The text of a body that is to be JSON; whatever an empty one says it is, it is empty. */
+async function readJsonText(context: Context): Promise<string> {
+  const text = await readText(context, MAX_BODY);
+  if (text === "" || isJson(context.req.header("Content-Type"))) return text;
+  throw new Problem(415, "Unsupported media type", "The body must be application/json");
 }
 
 async function readText(context: Context, most: number): Promise<string> {

@@ -111,6 +111,16 @@ describe("a message", () => {
     await queue.release(worker, mine);
   });
 
+  test("is held by a request with an empty body, whatever its type", async () => {
+    for (const type of ["application/json", "application/octet-stream"]) {
+      const { id } = await accept(["a"]);
+      const headers = { "Content-Type": type };
+      const held = await api.ask<Shown>("POST", `/v1/messages/${id}/hold`, { body: "", headers });
+      expect(states(held.body)).toEqual(["a held"]);
+      await act(id, "cancel");
+    }
+  });
+
   test("is held for some of its recipients; the others are delivered", async () => {
     const { id, domain } = await accept(["a", "b"]);
     const { body } = await act(id, "hold", { recipients: [`A@${domain}`] });

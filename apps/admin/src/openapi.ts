@@ -123,7 +123,8 @@ export function openApiDocument(operations: readonly Operation[]): Json {
     })),
   ];
   const describe = (operation: Operation): Json => {
-    const { id, summary, scope, body, otherBodyTypes = [], answers, problems = [] } = operation;
+    const { id, summary, scope, answers, problems = [] } = operation;
+    const { body, bodyIsOptional = false, otherBodyTypes = [] } = operation;
     const open = scope === "none";
     const failing = open ? problems : [401, 403, ...problems, 429, 500, 503];
     const parameters = parametersOf(operation);
@@ -135,7 +136,7 @@ export function openApiDocument(operations: readonly Operation[]): Json {
       ...(parameters.length > 0 && { parameters }),
       ...(body && {
         requestBody: {
-          required: true,
+          required: !bodyIsOptional,
           content: {
             "application/json": { schema: jsonOf(body, "input") },
             ...asText(otherBodyTypes),

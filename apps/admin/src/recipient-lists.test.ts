@@ -25,6 +25,7 @@ describe("a list comes in", () => {
   test.each([
     ["application/json", '["b", "A@example.com"]'],
     ["application/json", '{"items": ["b", "a"]}'],
+    ["application/x-www-form-urlencoded", '["b", "a"]'],
     ["application/x-ndjson", '"b"\n{"address": "a"}\n\n'],
     ["application/x-ndjson; charset=utf-8", '"b"\r\n"a"'],
     ["text/csv", 'address,name\r\na@example.com,Ann\r\nb,"Bob, too"\r\n'],

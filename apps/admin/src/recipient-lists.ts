@@ -7,7 +7,7 @@ import { domainPattern, listedAddress } from "@postern/config";
 import type { ListOutcome, RecipientLists } from "@postern/store";
 import type { Context } from "hono";
 import { authorOf } from "./author.ts";
-import { readQuery } from "./input.ts";
+import { isJson, readQuery } from "./input.ts";
 import { LIST_TYPES, type ListType, readList } from "./list-input.ts";
 import type { Operation } from "./operation.ts";
 import { entityTag, expectedVersion, stale } from "./preconditions.ts";
@@ -135,7 +135,8 @@ function notListed(domain: string, address: string): Problem {
 
 /** The form of the body; what is sent without one is JSON. */
 function given(context: Context): ListType {
-  const header = context.req.header("Content-Type") ?? "application/json";
+  const header = context.req.header("Content-Type");
+  if (header === undefined || isJson(header)) return "application/json";
   const type = header.split(";")[0]!.trim().toLowerCase();
   const known = type === "application/ndjson"
     ? "application/x-ndjson"

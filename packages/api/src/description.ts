@@ -33,6 +33,8 @@ export interface OperationDescription {
   /** Beside these, every POST takes Idempotency-Key. */
   readonly headers?: readonly ("If-Match" | "If-None-Match" | "Postern-Note")[];
   readonly body?: z.ZodType;
+  /** Whether the body may be absent or empty, which counts as `{}`. */
+  readonly bodyIsOptional?: boolean;
   /** Media types that the body may have instead of JSON; they are described as text. */
   readonly otherBodyTypes?: readonly string[];
   readonly answers: Readonly<Record<number, Answer>>;

@@ -23,6 +23,7 @@ const common = {
   scope: "queue:write",
   pathParameters: { id: queueId },
   body: bodySchema,
+  bodyIsOptional: true,
   answers: { 200: { description: "The message as it is now", schema: detailSchema } },
   problems: [400, 404, 409, 413, 415, 422],
 } as const;

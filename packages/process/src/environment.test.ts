@@ -114,7 +114,7 @@ describe("environment", () => {
     ["POSTERN_LOG_LEVEL", "loud", '"loud", expected one of debug, info, warning, error'],
     ["POSTERN_LOG_FORMAT", "xml", '"xml", expected one of pretty, json'],
     ["POSTERN_SMTP_LISTENER", "x", "is POSTERN_SMTP_LISTEN meant?"],
-    ["POSTERN_TOKEN", "x", "is POSTERN_ADMIN_TOKEN meant?"],
+    ["POSTERN_API_TOKEN", "x", "is POSTERN_ADMIN_TOKEN meant?"],
   ];
   test.each(refused)("%s=%s is refused", (name, value, says) => {
     const result = read({ [name]: value });
@@ -124,6 +124,10 @@ describe("environment", () => {
     expect(problems[0]).toContain(name);
     expect(problems[0]).toContain(says);
     expect(problems[0]).not.toContain("hunter2");
+  });
+
+  test("what is set for the command line is let pass", () => {
+    expect(read({ POSTERN_URL: "http://gateway.test:8025", POSTERN_TOKEN: "x" }).ok).toBe(true);
   });
 
   test("a machine's name that is no domain name is refused", () => {

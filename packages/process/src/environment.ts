@@ -169,6 +169,9 @@ const KNOWN = Object.keys(schema.shape);
 /** Set by the gateway for the processes that it starts; not for people. */
 export const SUPERVISED_VARIABLE = "POSTERN_SUPERVISED";
 
+/** What is no setting of a process: set by the gateway, or for the command line in the same shell. */
+const OTHERS = [SUPERVISED_VARIABLE, "POSTERN_URL", "POSTERN_TOKEN"];
+
 /** The number of single-character edits between two names (Levenshtein). */
 function editDistance(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, index) => index);
@@ -207,8 +210,8 @@ export function readEnvironment(
     Object.entries(env).filter(([, value]) => value !== undefined && value !== ""),
   );
   const problems = Object.keys(set)
-    .filter((name) => name.startsWith("POSTERN_") && name !== SUPERVISED_VARIABLE)
-    .filter((name) => !KNOWN.includes(name))
+    .filter((name) => name.startsWith("POSTERN_"))
+    .filter((name) => !KNOWN.includes(name) && !OTHERS.includes(name))
     .map((name) =>
       `${name} is set, but there is no such variable (its value is not shown): ` +
       `is ${closestKnown(name)} meant?`

@@ -18,6 +18,7 @@ beforeAll(async () => {
   await api.ask("PUT", "/v1/relays/internal", {
     body: { kind: "smtp", hosts: [{ host: "10.0.0.5" }] },
   });
+  await api.ask("PUT", "/v1/relays/other", { body: { kind: "discard" } });
   await api.ask("PUT", "/v1/relays/refusing", { body: { kind: "reject" } });
   await api.ask("PUT", "/v1/domains/ours.test", { body: { relay: "internal" } });
 });
@@ -154,7 +155,7 @@ describe("a message", () => {
   });
 
   test("goes by another relay", async () => {
-    const { id } = await accept(["a", "b"]);
+    const { id, domain } = await accept(["a", "b"]);
     await defer(id);
     const { body } = await act(id, "reroute", { relay: "internal" });
     expect(body.recipients.map(({ state, destination }) => [state, destination])).toEqual(
@@ -166,8 +167,25 @@ describe("a message", () => {
       destination: { relay: "internal", nextHop: "" },
     });
     const back = await act(id, "reroute", { relay: "default" });
-    expect(back.body.recipients[0]?.destination).toMatchObject({ relay: "default" });
-    expect(back.body.recipients[0]?.destination.nextHop).toMatch(/^d\d+\.test$/);
+    expect(back.body.recipients[0]?.destination).toEqual({ relay: "default", nextHop: domain });
+  });
+
+  test("keeps what was decided first, whatever ways it goes later", async () => {
+    const decision = { relay: "default", reasons: [{ kind: "defaultRelay" }], version: 1 };
+    const { id, domain } = await accept(["a"], { decision });
+    await act(id, "reroute", { relay: "internal" });
+    await act(id, "reroute", { relay: "other" });
+    const { body } = await act(id, "hold");
+    const told = body.events.filter(({ kind }) => kind === "routed" || kind === "rerouted")
+      .map(({ kind, destination, decision }) => ({ kind, destination, decision }));
+    expect(told).toEqual([
+      { kind: "routed", destination: { relay: "default", nextHop: domain }, decision },
+      ...["internal", "other"].map((relay) => ({
+        kind: "rerouted",
+        destination: { relay, nextHop: "" },
+        decision: { relay, reasons: [], version: expect.any(Number) },
+      })),
+    ]);
   });
 
   test("goes the way that the configuration now says", async () => {
@@ -184,7 +202,7 @@ describe("a message", () => {
     await act(id, "reroute", { relay: "internal" });
     const [row] = await api.database
       .sql`select decision from recipients where message_id = ${id}`;
-    expect(row!.decision).toMatchObject({ relay: "internal", recipient: "all@a.test" });
+    expect(row!.decision).toMatchObject({ relay: "default", recipient: "all@a.test" });
   });
 
   test("that is held stays held on its new way", async () => {

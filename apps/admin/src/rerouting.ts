@@ -31,7 +31,7 @@ export function rerouting(
       : { relay, nextHop: kind === "mx" ? domainOf(path) : "" };
     if (destination === undefined) throw noWay(path);
     const { version } = snapshot;
-    const decision = { relay: destination.relay, reasons: [], version, rerouted: true };
+    const decision = { relay: destination.relay, reasons: [], version };
     ways.set(path, { destination, decision });
   }
   return ways;

@@ -174,19 +174,21 @@ async function write(
         state text, destination bigint, decision jsonb, treatment jsonb)
     ), changed as (
       update recipients r set state = x.state, destination_id = x.destination, changed_at = now(),
-        -- By which address the sender named it stays true on any way.
-        decision = coalesce(
-          jsonb_strip_nulls(jsonb_build_object('recipient', r.decision -> 'recipient')) || x.decision,
-          r.decision),
+        -- The first decision stays, with where it led; the event has the new one.
+        decision = case when ${action === "reroute"} and not r.decision ? 'destination'
+          then r.decision || jsonb_build_object('destination',
+            jsonb_build_object('relay', f.relay, 'nextHop', f.next_hop)) else r.decision end,
         treatment = case when ${action === "reroute"}
           -- Who was refused by policy and is sent another way is refused no more.
           then coalesce(x.treatment, r.treatment - 'refusal') else r.treatment end
-      from x where r.message_id = ${id} and r.ordinal = x.n
+      from x, destinations f
+      where r.message_id = ${id} and r.ordinal = x.n and f.id = r.destination_id
     )
     insert into events (message_id, at, kind, detail)
     select ${id}, now(), ${ACTION_EVENTS[action]}, jsonb_build_object('recipient', x.path,
       'by', ${author}::text) || case when ${action === "reroute"} then
-        (select jsonb_build_object('destination', jsonb_build_object('relay', d.relay, 'nextHop', d.next_hop))
+        (select jsonb_build_object('destination',
+           jsonb_build_object('relay', d.relay, 'nextHop', d.next_hop), 'decision', x.decision)
          from destinations d where d.id = x.destination) else '{}'::jsonb end
     from x order by x.n`;
 }

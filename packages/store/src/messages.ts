@@ -127,13 +127,12 @@ export function openMessages({ sql }: Database): MessageStore {
         configurationVersion: Number(row.configuration_version),
         events: [
           { at: summary.receivedAt, kind: "received", ...row.session, size: summary.size },
-          ...row.recipients.map((recipient) => ({
-            at: summary.receivedAt,
-            kind: "routed",
-            recipient: recipient.forwardPath,
-            destination: recipient.destination,
-            decision: recipient.decision,
-          })),
+          ...row.recipients.map(({ forwardPath, destination, decision: found }) => {
+            // Of who was rerouted since, the decision tells where it led first.
+            const { destination: first = destination, ...decision } = found;
+            const at = summary.receivedAt;
+            return { at, kind: "routed", recipient: forwardPath, destination: first, decision };
+          }),
           ...events.flatMap((event) =>
             tell(event.at.toISOString(), event.kind, event.detail, summary.recipients)
           ),
@@ -183,7 +182,9 @@ interface Row {
     readonly session: object;
     readonly parameters: object;
     readonly configuration_version: string;
-    readonly recipients: readonly (RecipientSummary & { readonly decision: object })[];
+    readonly recipients: readonly (RecipientSummary & {
+      readonly decision: { readonly destination?: Destination };
+    })[];
   };
 }
 

@@ -93,6 +93,7 @@ export const recipients = pgTable("recipients", {
   ordinal: integer().notNull(),
   forwardPath: text("forward_path").notNull(),
   parameters: jsonb().notNull(),
+  /** As it was when the message came in; of who was rerouted, with its `destination` of then. */
   decision: jsonb().notNull(),
   destinationId: bigint("destination_id", { mode: "number" }).notNull(),
   /** What is different about this recipient's copy (`Treatment` in records.ts). */

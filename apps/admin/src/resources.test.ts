@@ -285,6 +285,24 @@ describe("a body that is not valid", () => {
     expect(found.map((text) => text.slice(0, text.indexOf(":")))).toEqual(expected);
   });
 
+  test("conditions that lie in each other without end", async () => {
+    const nested = (levels: number, around: (inner: object) => object) => {
+      let match: object = { tls: true };
+      for (let level = 1; level < levels; level += 1) match = around(match);
+      return { ...rule, match };
+    };
+    const not = (inner: object) => ({ not: inner });
+    const any = (inner: object) => ({ any: [{ tls: false }, inner] });
+    for (const around of [not, any]) {
+      expect((await api.ask("PUT", "/v1/rules/deep", { body: nested(50, around) })).status)
+        .toBeLessThan(300);
+      for (const levels of [51, 2000, 20_000]) {
+        expect(await pointers("/v1/rules/deep", nested(levels, around)))
+          .toEqual(["/match: expected conditions at most 50 deep in each other"]);
+      }
+    }
+  });
+
   test.each([
     ["no JSON", "{", {}, 400],
     ["nothing", "", {}, 400],

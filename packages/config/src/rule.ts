@@ -88,7 +88,28 @@ export const conditionSchema: z.ZodType<Condition> = z.lazy(() =>
       }),
     }),
   ], { error: "expected an object with one condition" })
-).meta({ id: "Condition", description: "One condition; all, any and not put several together" });
+).meta({
+  id: "Condition",
+  description: "One condition; all, any and not put several together, at most 50 deep",
+});
+
+/** How deep conditions may lie in each other: what reads them calls itself at each level. */
+const MOST_LEVELS = 50;
+
+/** A condition whose depth is seen to before all else. */
+const boundedCondition = z.preprocess((given, context) => {
+  if (!isDeeper(given, MOST_LEVELS)) return given;
+  const message = `expected conditions at most ${MOST_LEVELS} deep in each other`;
+  context.issues.push({ code: "custom", input: given, message });
+  return z.NEVER;
+}, conditionSchema);
+
+function isDeeper(condition: unknown, levels: number): boolean {
+  if (typeof condition !== "object" || condition === null) return false;
+  if (levels === 0) return true;
+  const { all, any, not } = condition as Record<string, unknown>;
+  return [all, any, not].flat().some((part) => isDeeper(part, levels - 1));
+}
 
 function isTimeZone(zone: string): boolean {
   try {
@@ -138,7 +159,7 @@ export const ruleSchema = z
     }),
     description: plainText.max(1000).optional(),
     enabled: z.boolean().default(true),
-    match: conditionSchema.default({ all: [] }).meta({ description: "Everything when absent" }),
+    match: boundedCondition.default({ all: [] }).meta({ description: "Everything when absent" }),
     actions: z.array(actionSchema).min(1).max(100),
   })
   .meta({

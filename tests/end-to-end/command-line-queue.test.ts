@@ -236,6 +236,7 @@ test("queue and destinations: what waits where; pause, resume and flush", async 
   expect(await act("resume", String(paused.id))).toMatchObject({ pausedAt: null });
   expect(await act("flush", `default/${far}`)).toMatchObject({ nextHop: far, depth: 1 });
   expect(await act("flush", "internal/")).toMatchObject({ relay: "internal", nextHop: "" });
+  expect(await act("flush", "internal")).toMatchObject({ relay: "internal", nextHop: "" });
   expect(await act("pause", "nowhere.test"))
     .toBe("postern: There is no destination nowhere.test\n");
   await accept(9, CONTENT, [{
@@ -245,6 +246,8 @@ test("queue and destinations: what waits where; pause, resume and flush", async 
   expect(await act("pause", "queue.test")).toBe(
     "postern: queue.test is several destinations: default/queue.test, internal/queue.test\n",
   );
+  expect(await act("pause", "internal"))
+    .toBe("postern: internal is several destinations: internal/, internal/queue.test\n");
   expect(JSON.parse((await postern(["--json", "destinations", "list", "--relay", "internal"])).out))
     .toHaveLength(2);
 });

@@ -1,8 +1,10 @@
 /** The commands of the README, as they stand there, against an API over a real database. */
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterAll, beforeAll, expect } from "vitest";
+import { newQueueId, openSpool } from "@postern/store";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import { openTestApi, type TestApi, TOKEN } from "../../apps/admin/src/testing/api.ts";
+import { openCommandLine } from "./command-line.ts";
 import { testWith } from "./peers.ts";
 
 let api: TestApi;
@@ -64,4 +66,43 @@ testWith(["curl"], "what api() asks is done", async () => {
     `${definition}\napi -X POST http://localhost:8025/v1/messages/${id}/release`,
   );
   expect(JSON.parse(released)).toMatchObject({ status: 404 });
+});
+
+test("what the command line asks is done", async () => {
+  const line = await openCommandLine();
+  const id = newQueueId(new Date());
+  const incoming = openSpool(line.api.database).receive(id);
+  await incoming.add(new TextEncoder().encode("Subject: hello\r\n\r\n"));
+  await incoming.commit({
+    receivedAt: new Date(),
+    reversePath: "a@b.test",
+    parameters: {},
+    session: {},
+    messageId: undefined,
+    configurationVersion: 1,
+    recipients: [{
+      forwardPath: "u@example.com",
+      parameters: {},
+      destination: { relay: "internal", nextHop: "" },
+      decision: {},
+    }],
+  });
+  await line.api.database.sql`update recipients set state = 'deferred'`;
+  const files: Record<string, string> = {
+    "domain.yaml": "relay: internal\nrecipients: {verify: list}\n",
+    "list.txt": "ann\n",
+  };
+  const asked = commands("npx postern ").map((text) =>
+    text.replace("npx postern ", "").split("  ")[0]!
+  )
+    .filter((text) => text.length > 0 && !text.startsWith("import"));
+  expect(asked.length).toBeGreaterThan(15);
+  for (const command of asked) {
+    const args = [...command.replace("ID", id).matchAll(/'([^']*)'|\S+/g)]
+      .map(([word, quoted]) => quoted ?? word);
+    const said = await line.postern(args, { files });
+    expect([command, said.code, said.error.replace(/^Keep it.*\n/, "")]).toEqual([command, 0, ""]);
+    Object.assign(files, said.written);
+  }
+  await line.close();
 });

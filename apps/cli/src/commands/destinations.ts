@@ -64,7 +64,10 @@ export function addDestinationCommands(program: Command, surroundings: Surroundi
     });
 
   for (const [action, description] of ACTIONS) {
-    group.command(action).argument("<id>", "its id, RELAY/NEXT-HOP, or a next hop of one relay")
+    group.command(action).argument(
+      "<id>",
+      "its id, RELAY/NEXT-HOP, or one of these where it is enough",
+    )
       .description(description)
       .action(async (which: string, _options, command: Command) => {
         const session = await openSession(command, surroundings);
@@ -86,10 +89,11 @@ function destinations(session: Session, query: Query): Promise<Destination[]> {
 async function idOf(session: Session, which: string): Promise<string> {
   if (/^\d+$/.test(which)) return which;
   const slash = which.indexOf("/");
-  const found = await destinations(session, {
-    nextHop: which.slice(slash + 1),
-    ...(slash > 0 && { relay: which.slice(0, slash) }),
-  });
+  const named = slash > 0
+    ? { relay: which.slice(0, slash), nextHop: which.slice(slash + 1) }
+    : { nextHop: which };
+  let found = await destinations(session, named);
+  if (found.length === 0 && slash < 0) found = await destinations(session, { relay: which });
   if (found.length === 0) throw new CommandError(`There is no destination ${which}`);
   if (found.length > 1) {
     const names = found.map(({ relay, nextHop }) => `${relay}/${nextHop}`).join(", ");

@@ -134,6 +134,17 @@ test("a gateway that is away is told in one sentence", async () => {
   expect(said.error).toMatch(/^postern: http:\S+ cannot be asked: Connection refused\. Is .*\n$/);
 });
 
+test("a gateway that is not ready says why", async () => {
+  const away = await openCommandLine("postgres://nobody@127.0.0.1:1/nothing");
+  expect(await away.postern(["status"])).toMatchObject({
+    code: 1,
+    out: "",
+    error: "postern: The answer was HTTP 503 without a problem document: " +
+      '{"status":"unavailable","database":"unavailable"}\n',
+  });
+  await away.close();
+});
+
 test("config: export, diff, apply, versions, show and restore", async () => {
   const exported = await postern(["config", "export", "-o", "gateway.yaml"]);
   expect([exported.code, exported.out, exported.error]).toEqual([0, "", ""]);

@@ -31,9 +31,9 @@ export interface CommandLine {
   close(): Promise<void>;
 }
 
-/** Opens an API that listens, and a command line for it. */
-export async function openCommandLine(): Promise<CommandLine> {
-  const api = await openTestApi();
+/** Opens an API that listens, over a database of its own or this one, and a command line for it. */
+export async function openCommandLine(databaseUrl?: string): Promise<CommandLine> {
+  const api = await openTestApi(databaseUrl);
   const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, (request) => {
     const { pathname, search } = new URL(request.url);
     return api.request(pathname + search, request);

@@ -57,7 +57,8 @@ test("a problem document is a value, and so are an answer that is none and no an
     return result.ok ? undefined : result.failure;
   };
   expect(await get("a")).toMatchObject({ kind: "problem", problem });
-  expect(await get("b")).toMatchObject({ kind: "problem", problem: { status: 502 } });
+  const detail = "The answer was HTTP 502 without a problem document: <h1>Bad gateway</h1>";
+  expect(await get("b")).toMatchObject({ kind: "problem", problem: { status: 502, detail } });
   expect(await get("c")).toMatchObject({ kind: "unreachable" });
   expect(await get("d")).toMatchObject({
     kind: "unreachable",

@@ -28,9 +28,16 @@ export async function problemFailure(response: Response): Promise<Failure> {
     type: "about:blank",
     title: response.statusText || "Refused",
     status: response.status,
-    detail: `The answer was HTTP ${response.status} without a problem document`,
+    detail: `The answer was HTTP ${response.status} without a problem document${excerpt(text)}`,
   };
   return { kind: "problem", problem, sentence: `${problem.detail} (${problem.title})` };
+}
+
+/** What an answer said, on one line; there are whole pages among them. */
+function excerpt(text: string): string {
+  const line = text.slice(0, 1000).replace(/\s+/g, " ").trim();
+  if (line === "") return "";
+  return line.length > 300 ? `: ${line.slice(0, 300)}…` : `: ${line}`;
 }
 
 function documentIn(text: string): ProblemDocument | undefined {

@@ -256,6 +256,12 @@ describe("a body that is not valid", () => {
   });
 
   const rule = { actions: [{ do: "accept" }] };
+  const oauth2 = { tokenUrl: "https://a.test/", clientId: "i", clientSecret: "s" };
+  const PEM = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n";
+  const verifying = (certificateAuthority: string) => ({
+    kind: "mx",
+    tls: { policy: "verify", certificateAuthority },
+  });
   const smart = (credentials: object) => ({ kind: "smtp", hosts: [{ host: "a" }], credentials });
   test.each<[string, unknown, string[]]>([
     ["domains/x.test", { relay: "default", recipients: { verify: "x" } }, ["/recipients/verify"]],
@@ -280,9 +286,32 @@ describe("a body that is not valid", () => {
     ],
     ["relays/x", { kind: "smtp", hosts: "a" }, ["/hosts"]],
     ["users/x", { password: "short" }, ["/password"]],
+    ["relays/x", smart({ username: "u\r\n", password: "p" }), ["/credentials/username"]],
+    ["relays/x", smart({ username: "u", password: "p\n" }), ["/credentials/password"]],
+    [
+      "relays/x",
+      smart({ username: "u", oauth2: { ...oauth2, clientSecret: "s\n" } }),
+      ["/credentials/oauth2/clientSecret"],
+    ],
+    [
+      "relays/x",
+      smart({ username: "u", oauth2: { ...oauth2, tokenUrl: "https://i:s@a.test/" } }),
+      ["/credentials/oauth2/tokenUrl"],
+    ],
+    ["relays/x", { kind: "http", url: "https://u:p@a.test/" }, ["/url"]],
+    ["relays/x", verifying("nope"), ["/tls/certificateAuthority"]],
+    ["relays/x", verifying(PEM.replace("MII", "XII")), ["/tls/certificateAuthority"]],
+    ["settings", { retention: { content: 7200, messages: 3600 } }, ["/retention/content"]],
+    ["settings", { retention: { messages: 3600 } }, ["/retention/content"]],
   ])("%s %j is pointed at where it is wrong", async (path, body, expected) => {
     const found = await pointers(`/v1/${path}`, body);
     expect(found.map((text) => text.slice(0, text.indexOf(":")))).toEqual(expected);
+  });
+
+  test("what is right beside it is taken", async () => {
+    for (const body of [verifying(`# ours\n${PEM}${PEM}`), smart({ username: "u", oauth2 })]) {
+      expect((await api.ask("PUT", "/v1/relays/right", { body })).status).toBeLessThan(300);
+    }
   });
 
   test("conditions that lie in each other without end", async () => {

@@ -12,6 +12,7 @@ import {
   resourceKinds,
 } from "./configuration.ts";
 import { equalJson } from "./difference.ts";
+import { faultsIn } from "./faults.ts";
 
 /** One wish: this definition under this name, or none (`body: null`). */
 export interface Change {
@@ -68,7 +69,10 @@ export function judge(
     ? allReferences(candidate).filter(({ to }) => !candidate[to.kind].has(to.name))
     : [];
   if (users.length > 0) return { objection: { status: "inUse", references: users } };
-  const problems = examine(candidate);
+  const faults = changes.flatMap(({ kind, name, body }) =>
+    body === null ? [] : faultsIn(kind, body).map((fault) => ({ kind, name, ...fault }))
+  );
+  const problems = [...faults, ...examine(candidate)];
   return problems.length > 0 ? { objection: { status: "invalid", problems } } : { candidate };
 }
 

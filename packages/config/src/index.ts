@@ -8,6 +8,7 @@ export * from "./configuration.ts";
 export * from "./difference.ts";
 export * from "./document.ts";
 export * from "./domain.ts";
+export * from "./faults.ts";
 export * from "./limits.ts";
 export * from "./names.ts";
 export * from "./pattern.ts";

@@ -74,21 +74,27 @@ export const tlsPolicySchema = z
 /** @see tlsPolicySchema */
 export type TlsPolicy = z.output<typeof tlsPolicySchema>;
 
+/** A secret that a next hop is told; a line end comes from the file that it was read from. */
+const credential = secretSchema.refine(
+  (secret) => typeof secret !== "string" || !/[\r\n]/.test(secret),
+  { error: "expected one line" },
+);
+
 /** How the gateway shows a next hop who it is. */
 export const credentialsSchema = z
   .union([
     z.strictObject({
       username: plainText.min(1).max(255),
-      password: secretSchema,
+      password: credential,
     }),
     z.strictObject({
       username: plainText.min(1).max(255),
       oauth2: z.strictObject({
         tokenUrl: webAddress,
         clientId: plainText.min(1).max(255),
-        clientSecret: secretSchema,
+        clientSecret: credential,
         scope: plainText.max(1000).optional(),
-        refreshToken: secretSchema.optional().meta({
+        refreshToken: credential.optional().meta({
           description: "Given: the refresh token grant; else the client credentials grant",
         }),
       }),

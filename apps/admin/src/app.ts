@@ -81,7 +81,7 @@ export function createAdminApp(options: AdminAppOptions): Hono {
       .flatMap((kind) => resourceOperations(kind, options)),
     ...documentOperations(options),
     ...versionOperations(options),
-    ...tokenOperations(tokens),
+    ...tokenOperations({ tokens, now }),
     ...auditOperations(options.audit),
     ...recipientListOperations(options.recipientLists),
     ...messageOperations(messages),

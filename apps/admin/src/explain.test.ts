@@ -128,11 +128,27 @@ describe("an explanation", () => {
   });
 
   test.each([
+    "postmaster",
+    "<@hop.test,@next.test:u@example.com>",
+    '"a b"@example.com',
+    "u@[192.0.2.1]",
+    "ü@bücher.example",
+  ])("takes each form of a path: %s", async (path) => {
+    const { status, body } = await explain({ recipients: [path], reversePath: "<>" });
+    expect([status, body.recipients.length]).toEqual([200, 1]);
+  });
+
+  const recipient = (index: number) => `/recipients/${index}`;
+  test.each([
     [{}, ["/recipients"]],
     [{ recipients: [], client: { address: "nowhere" } }, ["/client/address", "/recipients"]],
     [{ recipients: ["a@b.test"], colour: "red" }, ["/colour"]],
     [{ recipients: ["a\u0000@b.test"] }, ["/recipients/0"]],
     [{ recipients: ["\ud800@listed.test"] }, ["/recipients/0"]],
+    [{ recipients: ["a@b.test", "bad", "<x", "", "a@b..test"] }, [1, 2, 3, 4].map(recipient)],
+    [{ recipients: ["a@b.test"], reversePath: "nope nope" }, ["/reversePath"]],
+    [{ recipients: ["a@b.test"], reversePath: "postmaster" }, ["/reversePath"]],
+    [{ recipients: ["a@b.test"], user: "nobody" }, ["/user"]],
     [{ recipients: ["a@b.test"], time: "noon" }, ["/time"]],
     [{ recipients: ["a@b.test"], authentication: { spf: "maybe" } }, ["/authentication/spf"]],
   ])("of %j is refused", async (body, pointers) => {

@@ -7,8 +7,11 @@ import {
   type ExplainRequest,
   type Snapshot,
 } from "@postern/routing";
+import { parseForwardPath, parseReversePath, type PathFault } from "@postern/smtp";
 import { readBodyAs } from "./input.ts";
 import type { Operation } from "./operation.ts";
+import type { FieldError } from "./problem.ts";
+import { invalid } from "./refusals.ts";
 import type { Snapshots } from "./snapshots.ts";
 import type { Stores } from "./stores.ts";
 
@@ -31,6 +34,8 @@ export function explainOperations(
         explainDescriptions.explain.body,
       );
       const snapshot = await snapshots.current();
+      const errors = impossible(snapshot, request);
+      if (errors.length > 0) throw invalid(errors, "mail");
       const at = time === undefined ? new Date() : new Date(time);
       const known = await listAnswers(snapshot, request, at, decider);
       const surroundings = { time: at, hostname: decider.hostname, known };
@@ -48,6 +53,42 @@ export function explainOperations(
     },
   }];
 }
+
+/** What of a mail no session could have said. */
+function impossible(
+  { users }: Snapshot,
+  { user, reversePath, recipients }: ExplainRequest,
+): FieldError[] {
+  const errors: FieldError[] = [];
+  if (user !== undefined && !users.has(user)) {
+    errors.push({ pointer: "/user", detail: `there is no user ${user}` });
+  }
+  const check = (
+    parse: typeof parseForwardPath | typeof parseReversePath,
+    text: string,
+    pointer: string,
+  ) => {
+    const parsed = parse(`<${text}>`);
+    if ("path" in parsed && parsed.end === text.length + 2) return;
+    const fault = "fault" in parsed ? parsed.fault : "brackets";
+    errors.push({ pointer, detail: `expected a mail address: ${FAULTS[fault]}` });
+  };
+  check(parseReversePath, reversePath, "/reversePath");
+  recipients.forEach((path, index) => check(parseForwardPath, path, `/recipients/${index}`));
+  return errors;
+}
+
+const FAULTS: Readonly<Record<PathFault, string>> = {
+  brackets: "a bracket is missing",
+  "source route": "its source route is malformed",
+  "local part": "its local part is malformed",
+  "no domain": "it has no domain",
+  domain: "its domain is malformed",
+  "local part too long": "its local part is too long",
+  "domain too long": "its domain is too long",
+  "path too long": "it is too long",
+  "null path": "it is empty",
+};
 
 /** The answers of recipient lists to all that deciding about this mail asks them. */
 export async function listAnswers(

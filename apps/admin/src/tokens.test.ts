@@ -84,6 +84,7 @@ describe("a token", () => {
     [{ name: "x", scopes: [] }, ["/scopes"]],
     [{ name: "x", scopes: ["everything"] }, ["/scopes/0"]],
     [{ name: "x", scopes: ["send"], expiresAt: "tomorrow" }, ["/expiresAt"]],
+    [{ name: "x", scopes: ["send"], expiresAt: "2001-01-01T00:00:00Z" }, ["/expiresAt"]],
     [{ name: "x", scopes: ["send"], token: "mine" }, ["/token"]],
   ])("is not made of %j", async (body, pointers) => {
     const answer = await api.ask("POST", "/v1/tokens", { body });

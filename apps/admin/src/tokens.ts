@@ -9,7 +9,9 @@ import { fieldErrors, Problem, wording } from "./problem.ts";
 import { invalid } from "./refusals.ts";
 
 /** The operations. */
-export function tokenOperations(tokens: TokenStore): Operation[] {
+export function tokenOperations(
+  { tokens, now }: { readonly tokens: TokenStore; readonly now: () => number },
+): Operation[] {
   return [
     {
       ...described.list,
@@ -27,6 +29,9 @@ export function tokenOperations(tokens: TokenStore): Operation[] {
         const parsed = described.create.body.safeParse(await readBody(context), { error: wording });
         if (!parsed.success) throw invalid(fieldErrors(parsed.error), "token");
         const { name, scopes, expiresAt } = parsed.data;
+        if (expiresAt !== null && Date.parse(expiresAt) <= now()) {
+          throw invalid([{ pointer: "/expiresAt", detail: "expected a time to come" }], "token");
+        }
         const allowed = principalOf(context).scopes;
         const beyond = scopes.flatMap((scope, index) =>
           allowed.has(scope)

@@ -113,6 +113,13 @@ test.each([
   [["frobnicate"], 2, /unknown command/],
   [["relays", "set", "x"], 2, /give the definition/],
   [["relays", "set", "x", "=1"], 2, /expected KEY=VALUE/],
+  [["relays", "set", "x", "hosts.0.host=a", "hosts.x=1"], 2, /hosts\.x=1: x is no place in a list/],
+  [["domains", "set", "x.test", "aliases.__proto__=[a@b.test]"], 2, /no such field/],
+  [
+    ["domains", "set", "x.test", "aliases={__proto__: [a@b.test]}"],
+    1,
+    /^ {2}\/aliases\/__proto__: /m,
+  ],
   [["relays", "set", "x", "-f", "no.yaml"], 1, /no\.yaml cannot be read: no such file/],
   [["relays", "get", "nix"], 1, /^postern: There is no relay nix\n$/],
   [["--url", "nowhere", "relays", "list"], 1, /expected http:\/\/HOST:PORT/],

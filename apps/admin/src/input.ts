@@ -1,4 +1,5 @@
 /** Reading what a request brings, within bounds. */
+import { escapePointer } from "@postern/config";
 import type { Context } from "hono";
 import { parse as parseYamlDocument } from "yaml";
 import type { z } from "zod";
@@ -40,11 +41,14 @@ export async function readDocument(context: Context): Promise<unknown> {
 }
 
 function parseJson(text: string): unknown {
+  let value: unknown;
   try {
-    return JSON.parse(text);
+    value = JSON.parse(text);
   } catch (error) {
     throw new Problem(400, "Malformed", `The body is not JSON: ${(error as Error).message}`);
   }
+  refusePrototypes(value);
+  return value;
 }
 
 /**
@@ -73,7 +77,37 @@ function parseYaml(text: string): unknown {
   }
   // A file that was cut off is no wish for a configuration without anything in it.
   if (value === null) throw new Problem(400, "Malformed", "The body is an empty document");
+  refusePrototypes(value);
   return value;
+}
+
+/** An object or a list within a body, and where it is. */
+interface Place {
+  readonly value: object;
+  readonly key: string;
+  readonly within?: Place;
+}
+
+/** Refuses fields of the name `__proto__`: objects cannot have them, so schemas do not see them. */
+function refusePrototypes(body: unknown): void {
+  if (typeof body !== "object" || body === null) return;
+  const places: Place[] = [{ value: body, key: "" }];
+  // No recursion: a body may be deeper than the stack.
+  for (let place = places.pop(); place !== undefined; place = places.pop()) {
+    for (const [key, value] of Object.entries(place.value)) {
+      if (key === "__proto__") throw impossibleField({ value, key, within: place });
+      if (typeof value === "object" && value !== null) places.push({ value, key, within: place });
+    }
+  }
+}
+
+function impossibleField(place: Place): Problem {
+  let pointer = "";
+  for (let at = place; at.within !== undefined; at = at.within) {
+    pointer = `/${escapePointer(at.key)}${pointer}`;
+  }
+  const errors = [{ pointer, detail: "no field can have this name" }];
+  return new Problem(422, "Invalid", "The body is not valid", { errors });
 }
 
 /** The text of a body that is to be JSON; whatever an empty one says it is, it is empty. */

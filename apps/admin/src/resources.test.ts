@@ -333,6 +333,15 @@ describe("a body that is not valid", () => {
   });
 
   test.each([
+    ["/v1/domains/x.test", '{"relay":"default","aliases":{"__proto__":["a@b.test"]}}', "/aliases"],
+    ["/v1/domains/x.test", '{"relay":"default","__proto__":{}}', ""],
+    ["/v1/config", '{"domains":{"a/b":{"aliases":{"__proto__":1}}}}', "/domains/a~1b/aliases"],
+  ])("%s %s: no field is dropped", async (path, body, above) => {
+    expect(await pointers(path, body))
+      .toEqual([`${above}/__proto__: no field can have this name`]);
+  });
+
+  test.each([
     ["no JSON", "{", {}, 400],
     ["nothing", "", {}, 400],
     ["another type", "{}", { "Content-Type": "application/xml" }, 415],

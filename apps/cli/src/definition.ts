@@ -58,6 +58,9 @@ function put(into: Record<string, unknown>, field: string): void {
   const value = document.errors.length > 0 ? field.slice(equals + 1) : document.toJS();
   let at: Record<string, unknown> = into;
   keys.forEach((key, index) => {
+    if (Array.isArray(at) && !/^\d{1,4}$/.test(key)) {
+      throw new UsageError(`${field}: ${key} is no place in a list`);
+    }
     if (index === keys.length - 1) at[key] = value;
     else {
       const next = at[key] ?? (/^\d+$/.test(keys[index + 1]!) ? [] : {});

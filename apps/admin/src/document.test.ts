@@ -1,4 +1,5 @@
 /** The configuration as one document: out, in, compared, refused; and its versions. */
+import process from "node:process";
 import { parse as parseYaml } from "yaml";
 import { afterAll, beforeEach, describe, expect, test } from "vitest";
 import { openTestApi, type TestApi, TOKEN } from "./testing/api.ts";
@@ -74,6 +75,22 @@ test("in YAML", async () => {
   });
   expect(wrong.status).toBe(400);
   expect(wrong.body.detail).toContain("line 2");
+});
+
+test("what YAML only warns of is told to who asked, not to standard error", async () => {
+  const warned: unknown[] = [];
+  const listener = (warning: unknown) => warned.push(warning);
+  process.on("warning", listener);
+  const headers = { "Content-Type": "application/yaml" };
+  const tagged = await api.ask("PUT", "/v1/config", { body: "users: !secret {}\n", headers });
+  expect(tagged).toMatchObject({
+    status: 400,
+    body: { detail: expect.stringContaining("Unresolved tag: !secret at line 1") },
+  });
+  const keyed = await api.ask("PUT", "/v1/config", { body: "? [secret]\n: 1\n", headers });
+  expect(keyed.status).toBe(422);
+  process.off("warning", listener);
+  expect(warned).toEqual([]);
 });
 
 test.each([

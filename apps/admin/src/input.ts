@@ -1,7 +1,7 @@
 /** Reading what a request brings, within bounds. */
 import { escapePointer } from "@postern/config";
 import type { Context } from "hono";
-import { parse as parseYamlDocument } from "yaml";
+import { parseDocument } from "yaml";
 import type { z } from "zod";
 import { fieldErrors, parameterErrors, Problem, wording } from "./problem.ts";
 
@@ -70,8 +70,12 @@ export async function readBodyAs<Schema extends z.ZodType>(
 function parseYaml(text: string): unknown {
   let value: unknown;
   try {
+    // By itself the parser would warn past the log, with what the text says.
+    const document = parseDocument(text, { prettyErrors: true, logLevel: "error" });
+    const [fault] = [...document.errors, ...document.warnings];
+    if (fault !== undefined) throw fault;
     // Aliases that multiply what they stand for are bounded by the parser.
-    value = parseYamlDocument(text, { prettyErrors: true, maxAliasCount: 100 });
+    value = document.toJS({ maxAliasCount: 100 });
   } catch (error) {
     throw new Problem(400, "Malformed", `The body is not YAML: ${(error as Error).message}`);
   }

@@ -65,9 +65,10 @@ export function refusal(
 /** The problem of a body with these errors. */
 export function invalid(errors: readonly FieldError[], what = "change"): Problem {
   const told = errors.slice(0, MOST_ERRORS);
+  const sentence = `The ${what} ${what === "settings" ? "are" : "is"} not valid`;
   const detail = told.length < errors.length
-    ? `The ${what} is not valid; of ${errors.length} errors these are the first`
-    : `The ${what} is not valid`;
+    ? `${sentence}; of ${errors.length} errors these are the first`
+    : sentence;
   return new Problem(422, "Invalid", detail, { errors: told });
 }
 

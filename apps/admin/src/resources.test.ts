@@ -123,6 +123,7 @@ test("there is one set of settings, always", async () => {
   expect((await api.ask("GET", "/v1/settings")).body).toEqual(put.body);
 
   const wrong = await api.ask("PUT", "/v1/settings", { body: { smtp: { lineLength: 10 }, a: 1 } });
+  expect(wrong.body.detail).toBe("The settings are not valid");
   expect(wrong.body.errors?.map(({ pointer }) => pointer)).toEqual(["/smtp/lineLength", "/a"]);
   expect((await api.ask("DELETE", "/v1/settings")).status).toBe(405);
   expect((await api.ask("GET", "/v1/settings/gateway")).status).toBe(404);
@@ -236,6 +237,10 @@ describe("a body that is not valid", () => {
     ]);
   });
 
+  const all =
+    "all, any, not, client, network, user, tls, helo, reversePath, forwardPath, domain, " +
+    "size, header, authentication, hour";
+  const match = (condition: unknown) => ({ match: condition, actions: [{ do: "accept" }] });
   test.each([
     [
       "/v1/relays/bad",
@@ -246,6 +251,18 @@ describe("a body that is not valid", () => {
     ["/v1/relays/bad", [], ": expected object"],
     ["/v1/domains/bad.test", null, ": expected object"],
     ["/v1/domains/bad.test", {}, "/relay: required: string"],
+    [
+      "/v1/rules/bad",
+      match({ foo: 1 }),
+      `/match: there is no condition foo: expected one of ${all}`,
+    ],
+    ["/v1/rules/bad", match({}), `/match: expected an object with one of ${all}`],
+    ["/v1/rules/bad", match("foo"), `/match: expected an object with one of ${all}`],
+    [
+      "/v1/rules/bad",
+      match({ tls: true, helo: "x" }),
+      "/match: expected one condition, not tls, helo: all and any put several together",
+    ],
     [
       "/v1/clients/bad",
       { networks: ["10.0.0.0/8", "10.0.0.0/33"] },

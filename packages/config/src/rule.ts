@@ -48,8 +48,8 @@ export type Condition =
   | { readonly hour: { readonly from: number; readonly to: number; readonly zone: string } };
 
 /** @see Condition */
-export const conditionSchema: z.ZodType<Condition> = z.lazy(() =>
-  z.union([
+export const conditionSchema: z.ZodType<Condition> = z.lazy(() => {
+  const kinds = [
     z.strictObject({ all: z.array(conditionSchema).max(100) }),
     z.strictObject({ any: z.array(conditionSchema).max(100) }),
     z.strictObject({ not: conditionSchema }),
@@ -87,11 +87,27 @@ export const conditionSchema: z.ZodType<Condition> = z.lazy(() =>
         }),
       }),
     }),
-  ], { error: "expected an object with one condition" })
-).meta({
+  ];
+  const names = kinds.flatMap(({ shape }) => Object.keys(shape));
+  return z.union(kinds, { error: ({ input }) => notOne(input, names) });
+}).meta({
   id: "Condition",
   description: "One condition; all, any and not put several together, at most 50 deep",
 });
+
+/** Why this is none of the conditions, and which there are. */
+function notOne(given: unknown, names: readonly string[]): string {
+  const keys = typeof given === "object" && given !== null && !Array.isArray(given)
+    ? Object.keys(given)
+    : [];
+  const unknown = keys.filter((key) => !names.includes(key));
+  if (unknown.length > 0) {
+    return `there is no condition ${unknown.join(", ")}: expected one of ${names.join(", ")}`;
+  }
+  return keys.length > 1
+    ? `expected one condition, not ${keys.join(", ")}: all and any put several together`
+    : `expected an object with one of ${names.join(", ")}`;
+}
 
 /** How deep conditions may lie in each other: what reads them calls itself at each level. */
 const MOST_LEVELS = 50;

@@ -50,6 +50,12 @@ const DAYS_AHEAD = 3;
 
 const DAY = 24 * 3_600_000;
 
+/**
+ * An id is made when its content begins to come, its message is there at the end of it: no transaction
+ * takes longer.
+ */
+export const LONGEST_RECEPTION = DAY;
+
 /** Give up waiting for a lock soon: everybody else waits behind us. Tried again soon. */
 export const LOCK_TIMEOUT = "300ms";
 

@@ -2,7 +2,15 @@ import { v7 } from "uuid";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { createTestDatabase, type TestDatabase } from "../../../tests/database.ts";
 import { eventually } from "../../../tests/end-to-end/eventually.ts";
-import { type Database, keepUp, openDatabase, openMessages, openQueue } from "./index.ts";
+import {
+  type Database,
+  keepUp,
+  openDatabase,
+  openMessages,
+  openQueue,
+  openSpool,
+  PIECE_BYTES,
+} from "./index.ts";
 import { accept, acceptMany, outcomeOf, register, to } from "./testing/mail.ts";
 
 const DAY = 24 * 3_600_000;
@@ -39,6 +47,18 @@ async function received(
     recipients: [{ ordinal: 0, state: end.state, reply: "250 2.0.0 Ok" }],
   })]);
   return id;
+}
+
+function envelope(receivedAt: Date) {
+  return {
+    receivedAt,
+    reversePath: "sender@example.org",
+    parameters: {},
+    session: {},
+    messageId: undefined,
+    configurationVersion: 1,
+    recipients: [to("a@kept.test")],
+  };
 }
 
 async function has(id: string): Promise<{ message: boolean; content: boolean }> {
@@ -207,4 +227,51 @@ test("content goes first, messages later, by whole partitions; what lives on is 
   expect(claimed.map(({ messageId, content }) => [messageId, content])).toEqual([
     [queued, new Uint8Array([65])],
   ]);
+});
+
+test("what is being received when its day is dropped stays, and is dropped when nothing comes of it", async () => {
+  const midnight = Math.floor(Date.now() / DAY) * DAY;
+  const short = { content: 60, messages: 30 * 24 * 3600 };
+  await keepUp(database, short, midnight - DAY / 2);
+  const spool = openSpool(database);
+  const [arriving, abandoned] = [11_000, 10_000].map((before) => v7({ msecs: midnight - before }));
+  const incoming = spool.receive(arriving!);
+  await incoming.add(new Uint8Array(2 * PIECE_BYTES + 1));
+  await spool.receive(abandoned!).add(new Uint8Array(PIECE_BYTES + 1));
+
+  const done = await keepUp(database, short, midnight + 90_000);
+  expect(done?.dropped.length).toBe(1);
+  await keepUp(database, short, midnight + 100_000);
+  await incoming.commit(envelope(new Date(midnight + 95_000)));
+  const queue = openQueue(database);
+  const [claimed] = await queue.claim({ workerId: await register(database), limit: 1 });
+  let size = 0;
+  for await (const bytes of queue.readContent(arriving!, claimed!.size)) size += bytes.length;
+  expect(size).toBe(2 * PIECE_BYTES + 1);
+
+  expect(await has(abandoned!)).toEqual({ message: false, content: true });
+  await keepUp(database, short, midnight + DAY);
+  expect(await has(abandoned!)).toEqual({ message: false, content: false });
+});
+
+test("a message whose pieces are gone is refused, and those committed with it are not", async () => {
+  const spool = openSpool(database);
+  const [lost, whole] = [v7(), v7()].map((id) => ({ id, content: spool.receive(id) }));
+  for (const { content } of [lost!, whole!]) await content.add(new Uint8Array(PIECE_BYTES + 1));
+  await database.sql`delete from contents where message_id = ${lost!.id} and ordinal = 0`;
+  const small = v7();
+  const [refused, ...taken] = await Promise.allSettled([
+    lost!.content.commit(envelope(new Date())),
+    whole!.content.commit(envelope(new Date())),
+    accept(database, [to("a@kept.test")], { id: small }),
+  ]);
+  expect(refused).toMatchObject({
+    status: "rejected",
+    reason: { message: `of ${PIECE_BYTES + 1} bytes of content 1 are in the store` },
+  });
+  expect(taken.map(({ status }) => status)).toEqual(["fulfilled", "fulfilled"]);
+  expect(await has(lost!.id)).toEqual({ message: false, content: true });
+  for (const id of [whole!.id, small]) {
+    expect(await has(id)).toEqual({ message: true, content: true });
+  }
 });

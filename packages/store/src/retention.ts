@@ -13,6 +13,7 @@ import {
   dropPartition,
   firstIdAt,
   LOCK_TIMEOUT,
+  LONGEST_RECEPTION,
   makePartitions,
   PARTITIONED,
   type Partitioned,
@@ -53,11 +54,11 @@ export async function keepUp(
       const contentEnd = now - retention.content * 1000;
       const messagesEnd = now - Math.max(retention.messages, retention.content) * 1000;
       const dropped = [
-        ...await dropOld(sql, ["contents"], contentEnd),
-        ...await dropOld(sql, Object.keys(PARTITIONED) as Partitioned[], messagesEnd),
+        ...await dropOld(sql, ["contents"], contentEnd, now),
+        ...await dropOld(sql, Object.keys(PARTITIONED) as Partitioned[], messagesEnd, now),
       ];
-      const removed = await removeStragglers(sql, ["contents"], contentEnd) +
-        await removeStragglers(sql, Object.keys(PARTITIONED) as Partitioned[], messagesEnd);
+      const removed = await removeStragglers(sql, ["contents"], contentEnd, now) +
+        await removeStragglers(sql, Object.keys(PARTITIONED) as Partitioned[], messagesEnd, now);
       await sql`
         delete from destination_pauses where resumed_at < now() - ${PAUSES_KEPT}::interval`;
       return { made, dropped, removed };
@@ -69,12 +70,30 @@ export async function keepUp(
   }
 }
 
-/** Messages that are not over, or were not yet at that time; `recipients` as the table is named. */
-function living(from: string, end: number): string {
-  return `select message_id from ${from}
-    where state in ('queued', 'deferred', 'held') or changed_at >= '${
-    new Date(end).toISOString()
-  }'`;
+/** Messages of a range of ids that are not over, or were not yet at that time. */
+function living(ids: Ids, end: number): string {
+  return `select message_id from recipients
+    where ${within("message_id", ids)} and (state in ('queued', 'deferred', 'held')
+      or changed_at >= '${new Date(end).toISOString()}')`;
+}
+
+/** Messages of a range of ids that are being received: pieces of them are there, they are not. */
+function arriving({ from, to }: Ids, now: number): string {
+  const ids = { from: Math.max(from, now - LONGEST_RECEPTION), to };
+  return `select message_id from contents c
+    where ${within("c.message_id", ids)} and not exists (
+      select from messages m where m.id = c.message_id and ${within("m.id", ids)})`;
+}
+
+/** Messages whose ids were made from one time to before another, in milliseconds. */
+interface Ids {
+  readonly from: number;
+  readonly to: number;
+}
+
+/** The times stand in the statement: so it is planned for the partitions of their days alone. */
+function within(column: string, { from, to }: Ids): string {
+  return `${column} >= '${firstIdAt(from)}' and ${column} < '${firstIdAt(to)}'`;
 }
 
 /** Drops what these tables have of days that ended before a time. */
@@ -82,6 +101,7 @@ async function dropOld(
   sql: Sql,
   tables: readonly Partitioned[],
   end: number,
+  now: number,
 ): Promise<string[]> {
   const old = (await partitions(sql))
     .filter(({ table, to }) => tables.includes(table) && to <= end);
@@ -89,7 +109,9 @@ async function dropOld(
   const dropped: string[] = [];
   for (const [from, ofDay] of days) {
     const to = ofDay[0]!.to;
-    const done = await sql.begin((transaction) => dropDay(transaction, ofDay, from, to, end));
+    const done = await sql.begin((transaction) =>
+      dropDay(transaction, ofDay, { from, to }, end, now)
+    );
     if (done) dropped.push(...ofDay.map(partitionName));
   }
   return dropped;
@@ -98,17 +120,16 @@ async function dropOld(
 async function dropDay(
   transaction: TransactionSql,
   ofDay: readonly DayPartition[],
-  from: number,
-  to: number,
+  ids: Ids,
   end: number,
+  now: number,
 ): Promise<boolean> {
   await transaction.unsafe(`set local lock_timeout = '${LOCK_TIMEOUT}'`);
   // Nobody may change what lives while it is moved.
   await transaction.unsafe(`lock table ${ofDay.map(partitionName).join(", ")} in share mode`);
   await transaction.unsafe(`
     create temporary table living on commit drop as
-    select distinct message_id from (${living("recipients", end)}) l
-    where message_id >= '${firstIdAt(from)}' and message_id < '${firstIdAt(to)}'`);
+    ${living(ids, end)} union ${arriving(ids, now)}`);
   const [row] = await transaction.unsafe(`select count(*)::int as count from living`);
   if (Number(row?.count) > MOST_MOVED) return false;
   for (const partition of ofDay) {
@@ -123,15 +144,18 @@ async function removeStragglers(
   sql: Sql,
   tables: readonly Partitioned[],
   end: number,
+  now: number,
 ): Promise<number> {
   const source = tables.includes("messages") ? "messages" : "contents";
   const key = PARTITIONED[source];
+  const old = { from: 0, to: end };
   let removed = 0;
   for (;;) {
     const rows = await sql.unsafe(`
       select distinct ${key} as id from ${source}_default d
-      where ${key} < '${firstIdAt(end)}' and not exists (
-        select 1 from (${living("recipients", end)}) l where l.message_id = d.${key})
+      where ${within(key, old)} and not exists (
+        select 1 from (${living(old, end)} union all ${arriving(old, now)}) l
+        where l.message_id = d.${key})
       limit ${REMOVED_AT_ONCE}`);
     const ids = rows.map((row) => row.id as string);
     if (ids.length === 0) return removed;

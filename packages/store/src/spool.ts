@@ -7,12 +7,13 @@
  * nothing. Small content travels in the batch; large content is written piece by piece as it
  * arrives, before the message that owns it, and is removed when that message never comes.
  */
+import type { Sql, TransactionSql } from "postgres";
 import { Announcer } from "./announcer.ts";
 import type { Database } from "./connection.ts";
 import { isUnavailable } from "./connection.ts";
 import { DestinationIds } from "./destination-ids.ts";
-import { messageRows } from "./message-rows.ts";
-import { firstIdAt, throughNewPartition } from "./partitions.ts";
+import { type MessageRows, messageRows } from "./message-rows.ts";
+import { firstIdAt, LONGEST_RECEPTION, throughNewPartition } from "./partitions.ts";
 import { BufferPool, PieceBuffer } from "./piece-buffer.ts";
 import { PIECE_BYTES, writePiece } from "./pieces.ts";
 import type { AcceptedMessage } from "./records.ts";
@@ -20,8 +21,6 @@ import type { AcceptedMessage } from "./records.ts";
 /** A batch takes no further message once it has so many bytes of content or so many recipients. */
 const BATCH_BYTES = 8 * 1024 * 1024;
 const BATCH_RECIPIENTS = 5_000;
-
-const DAY = 24 * 3_600_000;
 
 /** Batches under way at once: while one waits for the disk the next is being put together. */
 const BATCHES_AT_ONCE = 2;
@@ -55,6 +54,7 @@ export interface IncomingContent {
 interface Waiting {
   readonly message: AcceptedMessage;
   readonly content: readonly Uint8Array[];
+  /** −1: the content is in the store, in pieces. */
   readonly contentBytes: number;
   readonly resolve: () => void;
   readonly reject: (error: unknown) => void;
@@ -96,47 +96,18 @@ export function openSpool({ sql, pieces: forPieces }: Database): Spool {
   }
 
   async function commitBatch(batch: readonly Waiting[]) {
-    await throughNewPartition(() => insertBatch(batch));
-  }
-
-  async function insertBatch(batch: readonly Waiting[]) {
     const accepted = batch.map(({ message }) => message);
     await destinations.learn(
       accepted.flatMap(({ recipients }) => recipients.map(({ destination }) => destination)),
     );
     const rows = messageRows(accepted, destinations);
-    const pieces: object[] = [];
-    const blob = concatenate(batch, pieces);
-    await sql`
-      with m as (
-        insert into messages (id, received_at, released_at, reverse_path, parameters, session, size,
-          message_id, configuration_version)
-        select id, at, released, reverse_path, parameters, session, size, message_id, version
-        from json_to_recordset(${JSON.stringify(rows.messages)}::text::json) as m (id uuid,
-          at timestamptz, released timestamptz, reverse_path text, parameters jsonb, session jsonb, size bigint,
-          message_id text, version bigint)
-      ), c as (
-        insert into contents (message_id, ordinal, bytes)
-        select message, 0, substring(${blob}::bytea from start for length)
-        from json_to_recordset(${JSON.stringify(pieces)}::text::json) as c (message uuid,
-          start int, length int)
-      ), r as (
-        insert into recipients (message_id, ordinal, forward_path, parameters, treatment, decision,
-          destination_id, state, changed_at)
-        select message, n, path, parameters, treatment, decision, destination, state, at
-        from json_to_recordset(${JSON.stringify(rows.recipients)}::text::json) as r (message uuid,
-          n int, path text, parameters jsonb, treatment jsonb, decision jsonb, destination bigint,
-          state text, at timestamptz)
-      ), e as (
-        insert into events (message_id, at, kind, detail)
-        select message, at, 'held', detail
-        from json_to_recordset(${JSON.stringify(rows.events)}::text::json) as e (message uuid,
-          at timestamptz, detail jsonb)
-      )
-      insert into deliveries (message_id, destination_id, due_at, waits_from, deliver_by, priority)
-      select message, destination, due, due, by, priority
-      from json_to_recordset(${JSON.stringify(rows.deliveries)}::text::json) as d (message uuid,
-        destination bigint, due timestamptz, by timestamptz, priority smallint)`;
+    const inPieces = batch.filter(({ contentBytes }) => contentBytes < 0);
+    await throughNewPartition(() =>
+      inPieces.length === 0 ? insertBatch(sql, batch, rows) : sql.begin(async (transaction) => {
+        await expectPieces(transaction, inPieces);
+        await insertBatch(transaction, batch, rows);
+      })
+    );
     announcer.announce(rows.deliveries, batch.length);
   }
 
@@ -202,13 +173,12 @@ export function openSpool({ sql, pieces: forPieces }: Database): Spool {
     },
 
     async removeOrphans() {
-      // Ids sort by time: what is older than a day and has no message will never have one. What is
-      // older still goes with its partition.
+      // What is older still goes with its partition.
       const rows = await sql`
         delete from contents c
         where c.ordinal >= 0
-          and c.message_id between ${firstIdAt(Date.now() - 2 * DAY)}
-            and ${firstIdAt(Date.now() - DAY)}
+          and c.message_id between ${firstIdAt(Date.now() - 2 * LONGEST_RECEPTION)}
+            and ${firstIdAt(Date.now() - LONGEST_RECEPTION)}
           and not exists (select 1 from messages m where m.id = c.message_id)
         returning 1`;
       return rows.length;
@@ -228,6 +198,59 @@ function takeBatch(queue: Waiting[]): Waiting[] {
     count += 1;
   }
   return queue.splice(0, count);
+}
+
+/** Inserts all rows of a batch by one statement. */
+async function insertBatch(
+  connection: Sql | TransactionSql,
+  batch: readonly Waiting[],
+  rows: MessageRows,
+) {
+  const pieces: object[] = [];
+  const blob = concatenate(batch, pieces);
+  await connection`
+    with m as (
+      insert into messages (id, received_at, released_at, reverse_path, parameters, session, size,
+        message_id, configuration_version)
+      select id, at, released, reverse_path, parameters, session, size, message_id, version
+      from json_to_recordset(${JSON.stringify(rows.messages)}::text::json) as m (id uuid,
+        at timestamptz, released timestamptz, reverse_path text, parameters jsonb, session jsonb, size bigint,
+        message_id text, version bigint)
+    ), c as (
+      insert into contents (message_id, ordinal, bytes)
+      select message, 0, substring(${blob}::bytea from start for length)
+      from json_to_recordset(${JSON.stringify(pieces)}::text::json) as c (message uuid,
+        start int, length int)
+    ), r as (
+      insert into recipients (message_id, ordinal, forward_path, parameters, treatment, decision,
+        destination_id, state, changed_at)
+      select message, n, path, parameters, treatment, decision, destination, state, at
+      from json_to_recordset(${JSON.stringify(rows.recipients)}::text::json) as r (message uuid,
+        n int, path text, parameters jsonb, treatment jsonb, decision jsonb, destination bigint,
+        state text, at timestamptz)
+    ), e as (
+      insert into events (message_id, at, kind, detail)
+      select message, at, 'held', detail
+      from json_to_recordset(${JSON.stringify(rows.events)}::text::json) as e (message uuid,
+        at timestamptz, detail jsonb)
+    )
+    insert into deliveries (message_id, destination_id, due_at, waits_from, deliver_by, priority)
+    select message, destination, due, due, by, priority
+    from json_to_recordset(${JSON.stringify(rows.deliveries)}::text::json) as d (message uuid,
+      destination bigint, due timestamptz, by timestamptz, priority smallint)`;
+}
+
+/** Throws where a piece is gone; those that are there cannot go before the transaction ends. */
+async function expectPieces(transaction: TransactionSql, batch: readonly Waiting[]) {
+  const rows = await transaction`
+    select message_id, sum(octet_length(bytes))::int8 as size from contents
+    where message_id = any (${batch.map(({ message }) => message.id)}::uuid[])
+    group by message_id`;
+  const there = new Map(rows.map((row) => [row.message_id as string, Number(row.size)]));
+  for (const { message: { id, size } } of batch) {
+    const stored = there.get(id) ?? 0;
+    if (stored !== size) throw new Error(`of ${size} bytes of content ${stored} are in the store`);
+  }
 }
 
 /** All small contents one after another, and where in there each message's content is. */

@@ -1,12 +1,14 @@
 /**
  * The connections to Postgres. There are clients side by side: a plain one for the statements
  * written by hand (queue, spool), one that belongs to Drizzle, which changes the parsers of the
- * client it is given, and some of one connection each for pieces of large content.
+ * client it is given, some of one connection each for pieces of large content, and one that only
+ * asks whether Postgres still answers.
  */
 import { drizzle, type PostgresJsDatabase } from "drizzle-orm/postgres-js";
 import postgres, { type Sql } from "postgres";
 import { PIECES_AT_ONCE } from "./pieces.ts";
-import { openSocket } from "./socket.ts";
+import { SilenceWatch } from "./silence.ts";
+import { Sockets } from "./socket.ts";
 import { Turns } from "./turns.ts";
 
 /** An open store; every repository of this package is made from one. */
@@ -33,7 +35,12 @@ export interface DatabaseOptions {
    * statements all the time. A claim took as long to plan as to do, as its ids name the partition.
    */
   readonly plansOnce?: boolean;
+  /** Postgres is away when it answers nothing for so many seconds; only tests give others. */
+  readonly silence?: number;
 }
+
+/** Well below the time after which a process that cannot renew its row is taken for dead. */
+const SILENCE = 15;
 
 /**
  * Content goes to Postgres and comes back in its binary format, which the driver learned from our
@@ -65,15 +72,16 @@ function plain({ buffer, byteOffset, length }: Uint8Array): Uint8Array {
 
 /** Opens the store at a `postgres://` address. Connects when first needed, again when it was cut. */
 export function openDatabase(url: string, options: DatabaseOptions): Database {
+  const silence = options.silence ?? SILENCE;
+  const sockets = new Sockets(() => watch.begin());
   const settings = {
     max: options.connections ?? 4,
-    connect_timeout: 5,
+    // Less: the driver goes on connecting where a connection is cut before it is open.
+    connect_timeout: silence / 3,
     // A short, steady pause: mail waits in sessions while the database is away.
     backoff: () => 0.2,
     onnotice: () => {},
     types: { bytea },
-    // The driver's types do not know of it.
-    ...{ socket: openSocket() },
     // A 250 is a promise: whatever the server's default, a commit here waits for the disk.
     connection: {
       application_name: options.applicationName,
@@ -81,20 +89,29 @@ export function openDatabase(url: string, options: DatabaseOptions): Database {
       ...(options.plansOnce ? { plan_cache_mode: "force_generic_plan" } : {}),
     },
   };
-  const sql = withoutLateRollback(postgres(url, settings));
-  const forDrizzle = withoutLateRollback(postgres(url, settings));
-  const forPieces = Array.from({ length: PIECES_AT_ONCE }, () =>
-    postgres(url, {
-      ...settings,
-      max: 1,
-      connection: { ...settings.connection, synchronous_commit: "off" },
-    }));
+  const connect = (changes: Partial<typeof settings> = {}) =>
+    // The driver's types do not know of the socket.
+    postgres(url, { ...settings, ...changes, ...{ socket: sockets.opener() } });
+  const sql = withoutLateRollback(connect());
+  const forDrizzle = withoutLateRollback(connect());
+  const forPieces = Array.from(
+    { length: PIECES_AT_ONCE },
+    () => connect({ max: 1, connection: { ...settings.connection, synchronous_commit: "off" } }),
+  );
+  const forWatch = connect({ max: 1 });
+  const watch = new SilenceWatch({
+    ask: () => forWatch`select 1`,
+    onSilent: () => sockets.cut(),
+    seconds: silence,
+  });
   return {
     sql,
     drizzle: drizzle(forDrizzle),
     pieces: new Turns<Sql>(forPieces),
     close: async (timeout = 5) => {
-      await Promise.all([sql, forDrizzle, ...forPieces].map((client) => client.end({ timeout })));
+      const clients = [sql, forDrizzle, ...forPieces, forWatch];
+      await Promise.all(clients.map((client) => client.end({ timeout })));
+      watch.end();
     },
   };
 }

@@ -15,19 +15,44 @@ interface Target {
 /** What the driver reads off its sockets, for TLS. */
 type DriverSocket = Socket & { host?: string; port?: number };
 
-/**
- * A way for the driver to open its sockets, one host after another. What it gets is not connected
- * yet: failure then comes as an event, as the driver wants it.
- */
-export function openSocket(): (target: Target) => Socket {
-  let next = 0;
-  return ({ host, port, path }) => {
-    const socket: DriverSocket = new Socket();
-    socket.once("connect", () => socket.setNoDelay(true));
-    if (path) return socket.connect(path);
-    const index = next++ % host.length;
-    socket.host = host[index]!;
-    socket.port = port[index]!;
-    return socket.connect(socket.port, socket.host);
-  };
+/** The sockets of a store. */
+export class Sockets {
+  readonly #open = new Set<Socket>();
+  readonly #onOpen: () => void;
+
+  /** Calls `onOpen` whenever one is opened. */
+  constructor(onOpen: () => void) {
+    this.#onOpen = onOpen;
+  }
+
+  /**
+   * A way for a client of the driver to open its sockets, one host after another. What it gets is not
+   * connected yet: failure then comes as an event, as the driver wants it.
+   */
+  opener(): (target: Target) => Socket {
+    let next = 0;
+    return ({ host, port, path }) => {
+      const socket: DriverSocket = new Socket();
+      this.#keep(socket);
+      socket.once("connect", () => socket.setNoDelay(true));
+      if (path) return socket.connect(path);
+      const index = next++ % host.length;
+      socket.host = host[index]!;
+      socket.port = port[index]!;
+      return socket.connect(socket.port, socket.host);
+    };
+  }
+
+  /** Cuts all connections: what was said on them fails as if Postgres had closed them. */
+  cut(): void {
+    for (const socket of this.#open) socket.destroy();
+    this.#open.clear();
+  }
+
+  #keep(socket: Socket): void {
+    // For TLS the driver takes all listeners off: what is closed is let go when another one opens.
+    for (const other of this.#open) if (other.destroyed) this.#open.delete(other);
+    this.#open.add(socket);
+    this.#onOpen();
+  }
 }

@@ -157,6 +157,49 @@ test("what passes is waited for, and nothing is set aside for it", async () => {
   expect(await statesOf(one!.messageId)).toEqual(["delivered", "delivered"]);
 });
 
+test("an outcome is kept while Postgres only reads, as a standby does, and recorded when it writes", async () => {
+  const [one] = await outcomes(1, () => ({}));
+  let tries = 0;
+  const standby: Queue = {
+    ...queue,
+    record: async (...given) => {
+      tries += 1;
+      if (tries > 1) return await queue.record(...given);
+      await database.sql.begin("read only", async (transaction) => {
+        await transaction`update deliveries set worker_id = null`;
+      });
+      return 0;
+    },
+  };
+  await new Recorder(standby, log).record(workerId, one!);
+  expect(tries).toBe(2);
+  expect((await openMessages(database).get(one!.messageId))!.recipients)
+    .toMatchObject(Array(2).fill({ state: "delivered", lastReply: "250 2.0.0 Ok" }));
+  expect(await database.sql`select 1 from deliveries`).toEqual([]);
+});
+
+test("where the database takes nothing the outcome is kept, and those of others are recorded", async () => {
+  const [refused, taken] = await outcomes(2, () => ({}));
+  let refuses = true;
+  const denied: Queue = {
+    ...queue,
+    record: (id, given) => {
+      const mine = given.some(({ messageId }) => messageId === refused!.messageId);
+      if (!refuses || !mine) return queue.record(id, given);
+      return Promise.reject(Object.assign(new Error("permission denied"), { code: "42501" }));
+    },
+  };
+  const recorder = new Recorder(denied, log, 20);
+  const recordings = [refused!, taken!].map((one) => recorder.record(workerId, one));
+  await recordings[1];
+  expect(await statesOf(taken!.messageId)).toEqual(["delivered", "delivered"]);
+  expect(await statesOf(refused!.messageId)).toEqual(["queued", "queued"]);
+  refuses = false;
+  await recordings[0];
+  expect(await statesOf(refused!.messageId)).toEqual(["delivered", "delivered"]);
+  expect(await database.sql`select 1 from deliveries`).toEqual([]);
+});
+
 test("replies that Postgres cannot keep as they are are kept with what they lack replaced", async () => {
   const [one] = await outcomes(1, () => ({
     recipients: [

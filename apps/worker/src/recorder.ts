@@ -22,8 +22,14 @@ const PAUSE = 500;
 /** Tries while others are in the way; while Postgres is away there is no end to them. */
 const TRIES = 5;
 
-/** Where not even setting aside succeeds, another attempt is made after so many milliseconds. */
+/** Where it cannot be held, another attempt is made after so many milliseconds. */
 const LAST_RESORT = 300_000;
+
+/**
+ * Where not even that can be recorded, the outcome is tried again after so many milliseconds. Its
+ * claim is not given back: what was delivered would go out again and again.
+ */
+const AGAIN = 5_000;
 
 interface Waiting {
   readonly workerId: number;
@@ -35,24 +41,29 @@ interface Waiting {
 export class Recorder {
   readonly #queue: Queue;
   readonly #log: Log;
+  readonly #again: number;
   #waiting: Waiting[] = [];
   #running = false;
   /** Ends the wait for company. */
   #enough: (() => void) | undefined;
 
-  constructor(queue: Queue, log: Log) {
+  /** Only tests try again after another time. */
+  constructor(queue: Queue, log: Log, again = AGAIN) {
     this.#queue = queue;
     this.#log = log;
+    this.#again = again;
   }
 
   record(workerId: number, outcome: DeliveryOutcome): Promise<void> {
-    return new Promise((done) => {
-      this.#waiting.push({ workerId, outcome, done });
-      if (!this.#running) {
-        this.#running = true;
-        queueMicrotask(() => void this.#drain());
-      } else if (this.#waiting.length >= ENOUGH) this.#enough?.();
-    });
+    return new Promise((done) => this.#add({ workerId, outcome, done }));
+  }
+
+  #add(waiting: Waiting): void {
+    this.#waiting.push(waiting);
+    if (!this.#running) {
+      this.#running = true;
+      queueMicrotask(() => void this.#drain());
+    } else if (this.#waiting.length >= ENOUGH) this.#enough?.();
   }
 
   async #drain(): Promise<void> {
@@ -86,7 +97,10 @@ export class Recorder {
       await this.#commit(workerId, batch.slice(0, half));
       return await this.#commit(workerId, batch.slice(half));
     }
-    if (error !== undefined) await this.#setAside(workerId, batch[0]!.outcome, error);
+    if (error !== undefined && !await this.#setAside(workerId, batch[0]!.outcome, error)) {
+      setTimeout(() => this.#add(batch[0]!), this.#again);
+      return;
+    }
     for (const { done } of batch) done();
   }
 
@@ -106,8 +120,11 @@ export class Recorder {
     }
   }
 
-  /** An outcome that the database will not take must not come again and again: it is set aside. */
-  async #setAside(workerId: number, outcome: DeliveryOutcome, error: unknown): Promise<void> {
+  /**
+   * An outcome that the database will not take must not come again and again: it is set aside. False
+   * where the database takes nothing at all.
+   */
+  async #setAside(workerId: number, outcome: DeliveryOutcome, error: unknown): Promise<boolean> {
     const { messageId, destinationId } = outcome;
     this.#log.error("outcome refused by the database: set aside", {
       id: messageId,
@@ -116,9 +133,10 @@ export class Recorder {
     });
     for (const instead of insteadOf(outcome, error)) {
       const again = await this.#enter(workerId, [instead]);
-      if (again === undefined) return;
+      if (again === undefined) return true;
       this.#log.error("not set aside", { id: messageId, error: String(again) });
     }
+    return false;
   }
 }
 

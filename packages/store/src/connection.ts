@@ -148,11 +148,14 @@ function isConnectionLost(error: unknown): boolean {
     isConnectionLost(error.cause);
 }
 
-/** Whether the error says that Postgres could not be reached or went away, not that it refused. */
+/**
+ * Whether the error says that Postgres could not be reached, went away, or is a standby that only reads
+ * (25006), not that it refused.
+ */
 export function isUnavailable(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   const code = "code" in error ? String(error.code) : "";
-  if (/^(CONNECT|ECONN|ENOTFOUND|EHOST|ENET|EPIPE|ETIMEDOUT|ENOENT|08|57P0|53)/.test(code)) {
+  if (/^(CONNECT|ECONN|ENOTFOUND|EHOST|ENET|EPIPE|ETIMEDOUT|ENOENT|08|25006|57P0|53)/.test(code)) {
     return true;
   }
   // Drizzle wraps what the connection said.

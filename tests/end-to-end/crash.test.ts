@@ -1,4 +1,5 @@
 /** kill -9 at the worst moment: nothing that was accepted is lost, nothing is delivered twice without need. */
+import { openDatabase, removeDeadProcesses } from "@postern/store";
 import postgres from "postgres";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { contentWith, Dialogue, queueIdOf, subjectOf } from "./dialogue.ts";
@@ -70,11 +71,14 @@ test(`a worker killed amid ${MESSAGES} deliveries loses none`, async () => {
   expect(recorded.length).toBeLessThan(MESSAGES);
   goOn.resolve();
 
-  // The dead worker's lease runs out; to be quick, as if it had died a minute ago.
+  // The dead worker's lease runs out, and the ingress takes it for dead; to be quick, now.
   const aged = await sql`
     update processes set seen_at = now() - interval '1 minute'
     where kind = 'worker' and pid = ${first.pid} returning id`;
   expect(aged).toHaveLength(1);
+  const database = openDatabase(gateway.databaseUrl, { applicationName: "crash test" });
+  await removeDeadProcesses(database);
+  await database.close();
   const second = await gateway.startWorker();
   await eventually("all are delivered", async () => {
     const [row] = await sql`select count(*)::int as n from recipients where state <> 'delivered'`;

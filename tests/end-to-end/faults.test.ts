@@ -6,7 +6,7 @@
  * `npm test` kills 12 times; `npm run faults` 200 times, or FAULT_KILLS times, by the seed FAULT_SEED.
  */
 import { startPostgres } from "@postern/postgres";
-import { migrate } from "@postern/store";
+import { migrate, openDatabase, removeDeadProcesses } from "@postern/store";
 import postgres from "postgres";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { contentWith, Dialogue, subjectOf } from "./dialogue.ts";
@@ -164,18 +164,22 @@ async function recordedReplies(sql: postgres.Sql): Promise<Set<string>> {
   return new Set(rows.map((row) => String(row["reply"])));
 }
 
-/** Others take a worker for dead 30 s after its last sign of life; that time is made to pass here. */
+/**
+ * Others that have run for long enough take a worker for dead 30 s after its last sign of life; that
+ * time is made to pass here.
+ */
 async function forget(pid: number): Promise<void> {
   if (LONG) return;
-  const sql = postgres(url, { max: 1, onnotice: () => {} });
+  const database = openDatabase(url, { applicationName: "fault test", connections: 1 });
   try {
-    await eventually("the dead worker's lease is over", async () => {
-      await sql`update processes set seen_at = now() - interval '1 minute'
+    await eventually("the dead worker's claims are free", async () => {
+      await database.sql`update processes set seen_at = now() - interval '1 minute'
         where kind = 'worker' and pid = ${pid}`;
+      await removeDeadProcesses(database);
       return true;
     }, 60);
   } finally {
-    await sql.end();
+    await database.close();
   }
 }
 

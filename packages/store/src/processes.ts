@@ -16,7 +16,7 @@ export const LEASE_SECONDS = 30;
  */
 const RELIED_MILLISECONDS = LEASE_SECONDS * 1000 - 5_000;
 
-/** So many renewals, a late one and those after it, take nobody else for dead. */
+/** So many renewals, the first ones or a late one and those after it, take nobody else for dead. */
 const GRACE_RENEWALS = 2;
 
 /** Pause before what waits for a renewal asks for the next one, in milliseconds. */
@@ -84,6 +84,13 @@ export async function removeDeadProcesses(
   return { processes: Number(row?.processes), claims: Number(row?.claims) };
 }
 
+/** Whether Postgres began to run so lately that a live process may not have renewed its row since. */
+async function beganLately({ sql }: Database): Promise<boolean> {
+  const [row] = await sql`
+    select pg_postmaster_start_time() > now() - make_interval(secs => ${LEASE_SECONDS}) as lately`;
+  return row?.lately;
+}
+
 /** The live processes, but for this one, that say they listen at an address of this host. */
 export async function processesListening(
   { sql }: Database,
@@ -125,25 +132,24 @@ export async function keepRegistered(
     readonly clock?: () => number;
   },
 ): Promise<Registration> {
-  await removeDeadProcesses(database);
   const now = clock ?? (() => performance.now());
   let reliedUntil = now() + RELIED_MILLISECONDS;
   let id = await registerProcess(database, description);
   let beating: Promise<void> | undefined;
-  let grace = 0;
+  let grace = GRACE_RENEWALS;
   let stopped = false;
 
   const beat = async () => {
     const asked = now();
-    // Whoever could not renew, as while Postgres was away, must think that others could not either.
-    if (asked >= reliedUntil) grace = GRACE_RENEWALS;
     if (!await renewProcess(database, id)) {
       id = await registerProcess(database, description);
       onLost?.();
     }
+    // Whoever could not renew, as while Postgres was away, must think that others could not either.
+    if (now() >= reliedUntil) grace = GRACE_RENEWALS;
     reliedUntil = asked + RELIED_MILLISECONDS;
     if (grace > 0) grace -= 1;
-    else await removeDeadProcesses(database);
+    else if (!await beganLately(database)) await removeDeadProcesses(database);
   };
   const beatNow = () =>
     beating ??= beat().catch(onError).finally(() => {

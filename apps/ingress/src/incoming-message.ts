@@ -111,7 +111,7 @@ export class IncomingMessage {
         reversePath: transaction.reversePath,
         parameters: envelope.parameters,
         session: storedSession(this.#facts),
-        messageId: storable(this.#header.header.messageId),
+        messageId: this.#header.header.messageId,
         configurationVersion: transaction.snapshot.version,
         recipients,
       });
@@ -180,9 +180,4 @@ function withField(
   const { treatment } = recipient;
   const edits = [field, ...(treatment?.edits ?? [])];
   return { ...recipient, treatment: { ...treatment, edits } };
-}
-
-/** A Message-ID fit for an index: at most 998 characters, none that Postgres cannot keep. */
-function storable(messageId: string | undefined): string | undefined {
-  return messageId?.replaceAll("\u0000", "").slice(0, 998);
 }

@@ -2,6 +2,7 @@
 import type { DestinationIds } from "./destination-ids.ts";
 import type { LineKey } from "./due-lines.ts";
 import type { AcceptedMessage } from "./records.ts";
+import { storableMessageId } from "./storable.ts";
 
 /** The rows that a batch of messages becomes. */
 export interface MessageRows {
@@ -36,7 +37,7 @@ export function messageRows(
       parameters: message.parameters,
       session: message.session,
       size: message.size,
-      message_id: message.messageId ?? null,
+      message_id: message.messageId === undefined ? null : storableMessageId(message.messageId),
       version: message.configurationVersion,
     });
     const seen = new Set<number>();

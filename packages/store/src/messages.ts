@@ -3,6 +3,7 @@ import type { Database } from "./connection.ts";
 import { searchMessages } from "./message-search.ts";
 import { readPiece } from "./pieces.ts";
 import type { Destination, RecipientState } from "./records.ts";
+import { storable, storableMessageId } from "./storable.ts";
 
 /** A recipient as it is shown. */
 export interface RecipientSummary {
@@ -108,7 +109,7 @@ export function openMessages({ sql }: Database): MessageStore {
   return {
     async find(query) {
       const { limit } = query;
-      const ids = await searchMessages(sql, query);
+      const ids = await searchMessages(sql, asStored(query));
       const page = ids.slice(0, limit);
       const items = (await summaries(page)).map(({ row: _, ...summary }) => summary);
       return { items, next: ids.length > limit ? page.at(-1) ?? null : null };
@@ -185,6 +186,18 @@ interface Row {
     readonly recipients: readonly (RecipientSummary & {
       readonly decision: { readonly destination?: Destination };
     })[];
+  };
+}
+
+/** The query with its text in the form in which it is stored. */
+function asStored({ sender, recipient, messageId, ...query }: MessageQuery): MessageQuery {
+  return {
+    ...query,
+    ...(sender === undefined ? {} : { sender: storable(sender) }),
+    ...(recipient === undefined ? {} : { recipient: storable(recipient) }),
+    ...(messageId === undefined
+      ? {}
+      : { messageId: storableMessageId(messageId.trim().replace(/^<|>$/g, "")) }),
   };
 }
 

@@ -17,6 +17,7 @@ import { firstIdAt, LONGEST_RECEPTION, throughNewPartition } from "./partitions.
 import { BufferPool, PieceBuffer } from "./piece-buffer.ts";
 import { PIECE_BYTES, writePiece } from "./pieces.ts";
 import type { AcceptedMessage } from "./records.ts";
+import { storableJson } from "./storable.ts";
 
 /** A batch takes no further message once it has so many bytes of content or so many recipients. */
 const BATCH_BYTES = 8 * 1024 * 1024;
@@ -213,7 +214,7 @@ async function insertBatch(
       insert into messages (id, received_at, released_at, reverse_path, parameters, session, size,
         message_id, configuration_version)
       select id, at, released, reverse_path, parameters, session, size, message_id, version
-      from json_to_recordset(${JSON.stringify(rows.messages)}::text::json) as m (id uuid,
+      from json_to_recordset(${storableJson(rows.messages)}::text::json) as m (id uuid,
         at timestamptz, released timestamptz, reverse_path text, parameters jsonb, session jsonb, size bigint,
         message_id text, version bigint)
     ), c as (
@@ -225,13 +226,13 @@ async function insertBatch(
       insert into recipients (message_id, ordinal, forward_path, parameters, treatment, decision,
         destination_id, state, changed_at)
       select message, n, path, parameters, treatment, decision, destination, state, at
-      from json_to_recordset(${JSON.stringify(rows.recipients)}::text::json) as r (message uuid,
+      from json_to_recordset(${storableJson(rows.recipients)}::text::json) as r (message uuid,
         n int, path text, parameters jsonb, treatment jsonb, decision jsonb, destination bigint,
         state text, at timestamptz)
     ), e as (
       insert into events (message_id, at, kind, detail)
       select message, at, 'held', detail
-      from json_to_recordset(${JSON.stringify(rows.events)}::text::json) as e (message uuid,
+      from json_to_recordset(${storableJson(rows.events)}::text::json) as e (message uuid,
         at timestamptz, detail jsonb)
     )
     insert into deliveries (message_id, destination_id, due_at, waits_from, deliver_by, priority)

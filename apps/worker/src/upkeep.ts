@@ -20,6 +20,8 @@ export function startUpkeep(
     readonly log: Log;
   },
 ): { stop(): Promise<void> } {
+  /** Partitions that are kept, and said to be. */
+  const kept = new Set<string>();
   let failures = 0;
   let stopped = false;
   let timer: ReturnType<typeof setTimeout> | undefined;
@@ -29,6 +31,13 @@ export function startUpkeep(
     try {
       const done = await keepUp(database, retention());
       failures = 0;
+      const keptNow = done?.kept.filter((name) => !kept.has(name)) ?? [];
+      if (keptNow.length > 0) {
+        log.warning("partitions are kept: much in them is still queued or held", {
+          partitions: keptNow,
+        });
+        for (const name of keptNow) kept.add(name);
+      }
       if (done !== undefined && done.made + done.dropped.length + done.removed > 0) {
         log.info("the store was looked after", { ...done });
       }

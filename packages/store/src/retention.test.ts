@@ -229,6 +229,36 @@ test("content goes first, messages later, by whole partitions; what lives on is 
   ]);
 });
 
+test("a day of which much lives on keeps its partitions, and loses the content of what is over, while others work", async () => {
+  const now = Date.now();
+  const then = now - 40 * DAY;
+  await keepUp(database, retention, then);
+  const ended = await received(then, { at: then + 1000, state: "delivered" });
+  const held = await received(then, { at: then, state: "held" });
+  const queued = await received(then);
+  await database.sql`update messages set size = 40000000 where id = ${held}`;
+
+  const done = await keepUp(database, retention, now);
+  const day = new Date(then).toISOString().slice(0, 10).replaceAll("-", "");
+  const names = ["contents", "events", "messages", "recipients"].map((table) => `${table}_${day}`);
+  expect([...done!.kept].sort()).toEqual(names);
+  expect(done!.dropped.filter((name) => name.endsWith(day))).toEqual([]);
+  expect(done!.removed).toBe(1);
+  // An outcome is being recorded, and not waited for.
+  await database.sql.begin(async (transaction) => {
+    await transaction`update recipients set last_reply = 'so far' where message_id = ${queued}`;
+    expect(await keepUp(database, retention, now)).toMatchObject({ kept: done!.kept, removed: 0 });
+  });
+  expect(await has(ended)).toEqual({ message: true, content: false });
+  for (const id of [held, queued]) expect(await has(id)).toEqual({ message: true, content: true });
+
+  await database.sql`update messages set size = 1 where id = ${held}`;
+  const next = await keepUp(database, retention, now);
+  expect([...next!.dropped].sort()).toEqual(names);
+  expect(next).toMatchObject({ kept: [], removed: 0 });
+  for (const id of [held, queued]) expect(await has(id)).toEqual({ message: true, content: true });
+});
+
 test("what is being received when its day is dropped stays, and is dropped when nothing comes of it", async () => {
   const midnight = Math.floor(Date.now() / DAY) * DAY;
   const short = { content: 60, messages: 30 * 24 * 3600 };

@@ -26,12 +26,18 @@ export interface Upkeep {
   readonly made: number;
   /** Names of the partitions that were dropped. */
   readonly dropped: readonly string[];
+  /** Names of those whose time is over and that stay, as too much in them is to be moved. */
+  readonly kept: readonly string[];
   /** Messages, or contents of messages, that were let go one by one. */
   readonly removed: number;
 }
 
-/** More messages than this that live on in a partition keep it as it is: moving them is no gain. */
+/**
+ * A day of which more recipients live on, or more bytes of content, keeps its partition: while they are
+ * moved nobody is served. So many bytes take a quarter of a second.
+ */
 const MOST_MOVED = 10_000;
+const MOST_BYTES_MOVED = 16 * 1024 * 1024;
 
 /** Rows that went their own way are removed so many messages at a time. */
 const REMOVED_AT_ONCE = 1_000;
@@ -53,15 +59,26 @@ export async function keepUp(
       const made = await makePartitions(sql, now);
       const contentEnd = now - retention.content * 1000;
       const messagesEnd = now - Math.max(retention.messages, retention.content) * 1000;
-      const dropped = [
-        ...await dropOld(sql, ["contents"], contentEnd, now),
-        ...await dropOld(sql, Object.keys(PARTITIONED) as Partitioned[], messagesEnd, now),
-      ];
-      const removed = await removeStragglers(sql, ["contents"], contentEnd, now) +
-        await removeStragglers(sql, Object.keys(PARTITIONED) as Partitioned[], messagesEnd, now);
+      const dropped: string[] = [];
+      const kept = new Set<string>();
+      let removed = 0;
+      const letGo = async (tables: readonly Partitioned[], end: number) => {
+        for (const day of await oldDays(sql, tables, end)) {
+          if (await isTooMuch(sql, day, end, now)) {
+            for (const name of day.partitions.map(partitionName)) kept.add(name);
+            removed += await removeFinished(sql, day, end, now);
+          } else {
+            await sql.begin((transaction) => dropDay(transaction, day, end, now));
+            dropped.push(...day.partitions.map(partitionName));
+          }
+        }
+        removed += await removeStragglers(sql, tables, end, now);
+      };
+      await letGo(["contents"], contentEnd);
+      await letGo(Object.keys(PARTITIONED) as Partitioned[], messagesEnd);
       await sql`
         delete from destination_pauses where resumed_at < now() - ${PAUSES_KEPT}::interval`;
-      return { made, dropped, removed };
+      return { made, dropped, kept: [...kept], removed };
     } finally {
       await lock`select pg_advisory_unlock(${UPKEEP_LOCK})`;
     }
@@ -70,19 +87,20 @@ export async function keepUp(
   }
 }
 
-/** Messages of a range of ids that are not over, or were not yet at that time. */
-function living(ids: Ids, end: number): string {
-  return `select message_id from recipients
+/**
+ * The ids of a range, some more than once, whose messages are not over, or were not yet at that time, or
+ * are being received: pieces of them are there, they are not.
+ */
+function living(ids: Ids, end: number, now: number): string {
+  const lately = { from: Math.max(ids.from, now - LONGEST_RECEPTION), to: ids.to };
+  return `
+    select message_id from recipients
     where ${within("message_id", ids)} and (state in ('queued', 'deferred', 'held')
-      or changed_at >= '${new Date(end).toISOString()}')`;
-}
-
-/** Messages of a range of ids that are being received: pieces of them are there, they are not. */
-function arriving({ from, to }: Ids, now: number): string {
-  const ids = { from: Math.max(from, now - LONGEST_RECEPTION), to };
-  return `select message_id from contents c
-    where ${within("c.message_id", ids)} and not exists (
-      select from messages m where m.id = c.message_id and ${within("m.id", ids)})`;
+      or changed_at >= '${new Date(end).toISOString()}')
+    union all
+    select message_id from contents c
+    where ${within("c.message_id", lately)} and not exists (
+      select from messages m where m.id = c.message_id and ${within("m.id", lately)})`;
 }
 
 /** Messages whose ids were made from one time to before another, in milliseconds. */
@@ -96,47 +114,79 @@ function within(column: string, { from, to }: Ids): string {
   return `${column} >= '${firstIdAt(from)}' and ${column} < '${firstIdAt(to)}'`;
 }
 
-/** Drops what these tables have of days that ended before a time. */
-async function dropOld(
-  sql: Sql,
-  tables: readonly Partitioned[],
-  end: number,
-  now: number,
-): Promise<string[]> {
+/** A day, with what there is of it. */
+interface Day extends Ids {
+  readonly partitions: readonly DayPartition[];
+}
+
+/** The days that ended before a time, with their partitions of these tables. */
+async function oldDays(sql: Sql, tables: readonly Partitioned[], end: number): Promise<Day[]> {
   const old = (await partitions(sql))
     .filter(({ table, to }) => tables.includes(table) && to <= end);
-  const days = Map.groupBy(old, ({ from }) => from);
-  const dropped: string[] = [];
-  for (const [from, ofDay] of days) {
-    const to = ofDay[0]!.to;
-    const done = await sql.begin((transaction) =>
-      dropDay(transaction, ofDay, { from, to }, end, now)
-    );
-    if (done) dropped.push(...ofDay.map(partitionName));
-  }
-  return dropped;
+  return [...Map.groupBy(old, ({ from }) => from)]
+    .map(([from, ofDay]) => ({ from, to: ofDay[0]!.to, partitions: ofDay }));
+}
+
+/** Whether too much of a day lives on to be moved. Looks only until it is. */
+async function isTooMuch(sql: Sql, day: Day, end: number, now: number): Promise<boolean> {
+  const [row] = await sql.unsafe(`
+    with l as (select message_id from (${living(day, end, now)}) l limit ${MOST_MOVED + 1})
+    select (select count(*) from l)::int as count, (
+      select sum(coalesce(m.size,
+        (select sum(octet_length(c.bytes)) from contents c where c.message_id = l.message_id)))
+      from (select distinct message_id from l) l
+      left join messages m on m.id = l.message_id and ${within("m.id", day)}
+    )::int8 as bytes`);
+  const withContent = day.partitions.some(({ table }) => table === "contents");
+  return Number(row?.count) > MOST_MOVED || withContent && Number(row?.bytes) > MOST_BYTES_MOVED;
 }
 
 async function dropDay(
   transaction: TransactionSql,
-  ofDay: readonly DayPartition[],
-  ids: Ids,
+  day: Day,
   end: number,
   now: number,
-): Promise<boolean> {
+): Promise<void> {
+  const names = day.partitions.map(partitionName).join(", ");
   await transaction.unsafe(`set local lock_timeout = '${LOCK_TIMEOUT}'`);
   // Nobody may change what lives while it is moved.
-  await transaction.unsafe(`lock table ${ofDay.map(partitionName).join(", ")} in share mode`);
+  await transaction.unsafe(`lock table ${names} in share mode`);
   await transaction.unsafe(`
     create temporary table living on commit drop as
-    ${living(ids, end)} union ${arriving(ids, now)}`);
-  const [row] = await transaction.unsafe(`select count(*)::int as count from living`);
-  if (Number(row?.count) > MOST_MOVED) return false;
-  for (const partition of ofDay) {
+    select distinct message_id from (${living(day, end, now)}) l`);
+  for (const partition of day.partitions) {
     const keep = `${PARTITIONED[partition.table]} in (select message_id from living)`;
     await dropPartition(transaction, partition, keep);
   }
-  return true;
+}
+
+/** Removes from a day that is kept the content of what is over. */
+async function removeFinished(sql: Sql, day: Day, end: number, now: number): Promise<number> {
+  const partition = day.partitions.find(({ table }) => table === "contents");
+  if (partition === undefined) return 0;
+  const name = partitionName(partition);
+  let removed = 0;
+  let after = firstIdAt(day.from);
+  for (;;) {
+    const [row] = await sql.unsafe(
+      `select message_id as last from (
+        select message_id from ${name} where message_id > $1 order by message_id
+        limit ${REMOVED_AT_ONCE}) page
+      order by message_id desc limit 1`,
+      [after],
+    );
+    if (row === undefined) return removed;
+    const gone = await sql.unsafe(
+      `delete from ${name} c
+      where c.message_id > $1 and c.message_id <= $2 and not exists (
+        select 1 from (${living(day, end, now)}) l
+        where l.message_id = c.message_id and l.message_id > $1 and l.message_id <= $2)
+      returning c.message_id`,
+      [after, row.last],
+    );
+    removed += new Set(gone.map(({ message_id }) => message_id)).size;
+    after = row.last;
+  }
 }
 
 /** Removes from the default partitions what is over, with content whose message never came. */
@@ -154,8 +204,7 @@ async function removeStragglers(
     const rows = await sql.unsafe(`
       select distinct ${key} as id from ${source}_default d
       where ${within(key, old)} and not exists (
-        select 1 from (${living(old, end)} union all ${arriving(old, now)}) l
-        where l.message_id = d.${key})
+        select 1 from (${living(old, end, now)}) l where l.message_id = d.${key})
       limit ${REMOVED_AT_ONCE}`);
     const ids = rows.map((row) => row.id as string);
     if (ids.length === 0) return removed;

@@ -8,8 +8,13 @@ import { storableMessageId } from "./storable.ts";
 export interface MessageRows {
   readonly messages: object[];
   readonly recipients: object[];
-  readonly deliveries:
-    (LineKey & { readonly message: string; readonly due: string; readonly by: string | null })[];
+  readonly deliveries: (LineKey & {
+    readonly message: string;
+    readonly due: string;
+    /** Whether it is due at that time because its sender asked for it. */
+    readonly asked: boolean;
+    readonly by: string | null;
+  })[];
   readonly events: object[];
 }
 
@@ -62,7 +67,8 @@ export function messageRows(
       }
       if (seen.has(id)) return;
       seen.add(id);
-      rows.deliveries.push({ message: message.id, destination: id, due, by, priority });
+      const asked = message.dueAt !== undefined;
+      rows.deliveries.push({ message: message.id, destination: id, due, asked, by, priority });
     });
   }
   return rows;

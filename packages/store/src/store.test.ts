@@ -142,6 +142,16 @@ describe("the spool and the queue", () => {
     await removeProcess(database, worker);
   });
 
+  test("mail from an ingress whose clock is ahead of that of Postgres does not wait", async () => {
+    const ahead = new Date(Date.now() + 120_000);
+    const recipients = [to("a@ahead.test")];
+    const id = await accept(new Uint8Array([1]), { recipients, receivedAt: ahead });
+    const worker = await register();
+    const claimed = await openQueue(database).claim({ workerId: worker, ...claimAll });
+    expect(claimed.map(({ messageId }) => messageId)).toContain(id);
+    await removeProcess(database, worker);
+  });
+
   test("content of any size and kind comes back byte for byte", async () => {
     const anyByte = (index: number) => (index * 31) & 255;
     const sevenBit = (index: number) => 1 + (index * 31) % 127;

@@ -2,7 +2,8 @@
  * The statements of a claim: mark deliveries with the worker's id, then read what they are.
  *
  * A claim asks for lines (a destination and a priority) and so touches no destination without work.
- * For each line the plan counts on the index deliveries_due, from its first entry on.
+ * For each line the plan counts on the index deliveries_due, from where something may be due on:
+ * before it may lie any number of entries of what was delivered, while a long transaction is open.
  */
 import type { Sql, TransactionSql } from "postgres";
 import type { LineKey } from "./due-lines.ts";
@@ -12,6 +13,8 @@ import type { ClaimedDelivery, ClaimedRecipient, Overdue } from "./records.ts";
 /** How many deliveries of a line are wanted. */
 export interface Asked extends LineKey {
   readonly count: number;
+  /** Only what is due since then, by Postgres's clock in milliseconds; all when undefined. */
+  readonly since: number | undefined;
 }
 
 /** What was marked, in the order of the queue. */
@@ -51,11 +54,12 @@ export async function mark(
     with asked as materialized (
       select a.o, a.id, a.p, a.n, x.paused_at, x.failures,
         greatest(x.not_before, x.probe_until) as gate,
+        coalesce(to_timestamp(a.since / 1000), '-infinity') as since,
         now() - make_interval(secs => case when a.p > 0 then 0 else ${
     dueFor / 1000
   }::float8 end) as due
       from json_to_recordset(${JSON.stringify(asked.map(askedRow))}::text::json)
-        as a (o int, id bigint, p smallint, n int)
+        as a (o int, id bigint, p smallint, n int, since float8)
       join destinations x on x.id = a.id
     ), open as (
       -- Whoever gets to lock the row may probe, with one delivery.
@@ -65,7 +69,7 @@ export async function mark(
         select max(a.p) as p from asked a
         where a.id = y.id and exists (
           select 1 from deliveries d where d.destination_id = a.id and d.priority = a.p
-            and d.worker_id is null and d.due_at <= a.due)
+            and d.worker_id is null and d.due_at between a.since and a.due)
       ) line
       where y.id in (select id from asked where failures > 0 and paused_at is null)
         and y.failures > 0 and coalesce(y.not_before, now()) <= now()
@@ -74,14 +78,15 @@ export async function mark(
     ), candidate as (
       select d.message_id, d.destination_id
       from (
-        select a.id, a.p, a.due, case when open.id is null then a.n else 1 end as n
+        select a.id, a.p, a.since, a.due, case when open.id is null then a.n else 1 end as n
         from asked a left join open on open.id = a.id and open.p = a.p
         where a.paused_at is null and (a.failures = 0 or open.id is not null)
         order by a.o
       ) a
       cross join lateral (
         select message_id, destination_id from deliveries
-        where destination_id = a.id and priority = a.p and worker_id is null and due_at <= a.due
+        where destination_id = a.id and priority = a.p and worker_id is null
+          and due_at between a.since and a.due
         order by due_at limit a.n
         for update skip locked
       ) d
@@ -124,8 +129,8 @@ export async function mark(
   };
 }
 
-function askedRow({ destination, priority, count }: Asked, order: number) {
-  return { o: order, id: destination, p: priority, n: count };
+function askedRow({ destination, priority, count, since }: Asked, order: number) {
+  return { o: order, id: destination, p: priority, n: count, since };
 }
 
 /** What was marked, read; without its destination where its message is not there any more. */
@@ -178,11 +183,19 @@ export async function read(
   }));
 }
 
+/** What a look through the whole queue found. */
+interface Scan {
+  /** When that was, by Postgres's clock in milliseconds. */
+  readonly at: number;
+  /** Each line with the milliseconds until it is worth a look, and the time its first is due. */
+  readonly lines: readonly { readonly key: LineKey; readonly wait: number; readonly due: number }[];
+}
+
 /**
- * The lines of the whole queue with the milliseconds until each is worth a look: from entry to entry
- * of deliveries_due, one step for each line, however much waits in it. Paused ones are left out.
+ * The lines of the whole queue: from entry to entry of deliveries_due, one step for each line, however
+ * much waits in it. Paused ones are left out.
  */
-export async function scan(sql: Sql): Promise<{ readonly key: LineKey; readonly wait: number }[]> {
+export async function scan(sql: Sql): Promise<Scan> {
   const rows = await sql`
     with recursive line as (
       (select destination_id, priority, due_at from deliveries where worker_id is null
@@ -195,12 +208,20 @@ export async function scan(sql: Sql): Promise<{ readonly key: LineKey; readonly 
         order by destination_id, priority, due_at limit 1
       ) following
     )
-    select line.destination_id, line.priority,
-      extract(epoch from greatest(line.due_at, x.not_before, x.probe_until) - now()) * 1000 as wait
-    from line join destinations x on x.id = line.destination_id
-    where x.paused_at is null`;
-  return rows.map((row) => ({
-    key: { destination: Number(row.destination_id), priority: row.priority },
-    wait: Number(row.wait),
-  }));
+    select extract(epoch from now()) * 1000 as at, found.*
+    from (values (1)) as always
+    left join (
+      select line.destination_id, line.priority, extract(epoch from line.due_at) * 1000 as due,
+        extract(epoch from greatest(line.due_at, x.not_before, x.probe_until) - now()) * 1000 as wait
+      from line join destinations x on x.id = line.destination_id
+      where x.paused_at is null
+    ) found on true`;
+  return {
+    at: Number(rows[0]?.at),
+    lines: rows.filter((row) => row.destination_id !== null).map((row) => ({
+      key: { destination: Number(row.destination_id), priority: row.priority },
+      wait: Number(row.wait),
+      due: Number(row.due),
+    })),
+  };
 }

@@ -4,11 +4,17 @@
  */
 import type { Sql } from "postgres";
 import { type Asked, type Look, type Marked, scan } from "./claim.ts";
-import { DueLines } from "./due-lines.ts";
+import { DueLines, type LineKey } from "./due-lines.ts";
 
 /** The whole queue is looked through at most so often, and unasked so often, in milliseconds. */
 const PAUSE = 100;
 const INTERVAL = 5_000;
+
+/**
+ * What comes after a look may be due since so many milliseconds before it, as the clock of who accepted
+ * it may be behind. What is due for longer, as what a dead worker had in hand, the next look finds.
+ */
+const BEHIND = 10_000;
 
 /** Knows where a claim may find something. */
 export class Lookout {
@@ -17,6 +23,9 @@ export class Lookout {
   #known = false;
   #wanted = true;
   #lookedAt = -Infinity;
+  /** Since when the first of each line is due, and what may come, by Postgres's clock. */
+  #dueSince = new Map<string, number>();
+  #newSince: number | undefined;
   #pause = PAUSE;
   #wake: (() => void) | undefined;
   #looking: Promise<void> | undefined;
@@ -52,6 +61,11 @@ export class Lookout {
     this.#looking.then(this.#wake, this.#wake);
   }
 
+  /** Nothing of a line is due since before then, by Postgres's clock; undefined before the first look. */
+  dueSince(line: LineKey): number | undefined {
+    return this.#dueSince.get(nameOf(line)) ?? this.#newSince;
+  }
+
   /** Milliseconds until a claim may find something at the destinations that are wanted. */
   untilNext(wanted: (destination: number) => boolean): number {
     const look = this.#looking === undefined ? this.#due() : Infinity;
@@ -69,13 +83,13 @@ export class Lookout {
   ): void {
     const at = this.now();
     const counts = new Map<string, number>();
-    for (const { destination, priority } of marked) {
-      const key = `${destination} ${priority}`;
+    for (const line of marked) {
+      const key = nameOf(line);
       counts.set(key, (counts.get(key) ?? 0) + 1);
     }
-    const byLine = new Map(looks.map((look) => [`${look.destination} ${look.priority}`, look]));
+    const byLine = new Map(looks.map((look) => [nameOf(look), look]));
     for (const line of asked) {
-      const key = `${line.destination} ${line.priority}`;
+      const key = nameOf(line);
       const look = byLine.get(key);
       // Whoever resumes a destination announces it, and so does the outcome of a probe.
       if (look === undefined || look.paused) continue;
@@ -97,9 +111,14 @@ export class Lookout {
     this.#wanted = false;
     const began = this.now();
     try {
-      const found = await scan(this.#sql);
+      const { at, lines } = await scan(this.#sql);
       this.lines.forgetEmpty();
-      for (const { key, wait } of found) this.lines.hear(key, began + wait);
+      for (const { key, wait } of lines) this.lines.hear(key, began + wait);
+      const newSince = Math.floor(at) - BEHIND;
+      this.#newSince = newSince;
+      this.#dueSince = new Map(
+        lines.map(({ key, due }) => [nameOf(key), Math.min(Math.floor(due), newSince)]),
+      );
       this.#known = true;
       // A queue with so many destinations that this takes long is looked through less often.
       this.#pause = Math.max(PAUSE, 5 * (this.now() - began));
@@ -110,4 +129,8 @@ export class Lookout {
       this.#lookedAt = this.now();
     }
   }
+}
+
+function nameOf({ destination, priority }: LineKey): string {
+  return `${destination} ${priority}`;
 }

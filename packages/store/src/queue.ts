@@ -180,8 +180,10 @@ export function openQueue(
       const isLimited = limits?.rate !== undefined || limits?.concurrency !== undefined;
       priorities.forEach((priority, index) => {
         // What is limited is asked line by line: its permits are for the first that has any.
-        if (isLimited && index > 0) lower.push({ destination, priority });
-        else (isLimited ? limited : free).push({ destination, priority, count });
+        const line = { destination, priority };
+        if (isLimited && index > 0) return void lower.push(line);
+        const asked = { ...line, count, since: lookout.dueSince(line) };
+        (isLimited ? limited : free).push(asked);
       });
     }
     return { free, limited, lower };

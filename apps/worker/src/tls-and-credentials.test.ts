@@ -299,7 +299,7 @@ describe("passwords", () => {
   test("that cannot be sent make the destination wait", async () => {
     const peer = await peerWith({ certificate: selfSigned, offersInTls: ["AUTH PLAIN"] });
     const { status, destinationFailure } = await deliver(peer, {
-      credentials: { username: "gateway", password: "a\0b" },
+      credentials: { username: "gateway", password: "a\x01b" },
     });
     expect([status, destinationFailure])
       .toEqual(["later", "451 4.7.0 User or password holds a control character"]);

@@ -4,14 +4,14 @@
  */
 import type { PendingQuery, Row, Sql } from "postgres";
 import type { MessageQuery } from "./messages.ts";
-import { firstIdAt } from "./partitions.ts";
+import { firstIdAt, LONGEST_RECEPTION } from "./partitions.ts";
 import type { RecipientState } from "./records.ts";
 
 /**
  * An id is made when a transaction begins, its time of receipt is that of its end. Ids bound a
- * search by time, so that it need not look at partitions of other days, with this between the two.
+ * search by time, so that it need not look at partitions of other days, with the longest reception
+ * between the two, and with the clocks of two machines.
  */
-const LONGEST_RECEPTION = 24 * 3_600_000;
 const CLOCK_DIFFERENCE = 60_000;
 
 /** The ids of the messages for which all conditions hold, one more than asked for where there are. */
@@ -42,11 +42,7 @@ export async function searchMessages(
       from messages m ${state === "queued" ? queued(sql, within) : sql``}
       where true ${within("m.id")}
       ${sender === undefined ? sql`` : sql`and lower(m.reverse_path) = lower(${sender})`}
-      ${
-      messageId === undefined
-        ? sql``
-        : sql`and m.message_id = ${messageId.trim().replace(/^<|>$/g, "")}`
-    }
+      ${messageId === undefined ? sql`` : sql`and m.message_id = ${messageId}`}
       ${
       recipient === undefined ? sql`` : sql`and exists (select 1 from recipients r
         where r.message_id = m.id and lower(r.forward_path) = lower(${recipient})

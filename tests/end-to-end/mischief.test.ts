@@ -65,11 +65,15 @@ function faultsAt(step: Step): Case[] {
       does: { raw: "250 2.0", then: "end" },
       first: told("451 4.4.2 Connection lost", place),
     },
-    { name: "garbage", does: "HTTP/1.1 400 Bad Request", first: malformed("notAReply") },
-    { name: "a code that is none", does: "999 Whatever", first: malformed("notAReply") },
-    { name: "different codes", does: "250-One\r\n550 Two", first: malformed("codesDiffer") },
-    { name: "a line without end", does: { raw: LONG }, first: malformed("lineTooLong") },
-    { name: "lines without end", does: { raw: MANY }, first: malformed("tooManyLines") },
+    { name: "garbage", does: "HTTP/1.1 400 Bad Request", first: malformed("not a reply") },
+    { name: "a code that is none", does: "999 Whatever", first: malformed("not a reply") },
+    {
+      name: "different codes",
+      does: "250-One\r\n550 Two",
+      first: malformed("its lines have different codes"),
+    },
+    { name: "a line without end", does: { raw: LONG }, first: malformed("a line is too long") },
+    { name: "lines without end", does: { raw: MANY }, first: malformed("too many lines") },
   ];
   return faults.map((fault) => ({ ...fault, step, copies, name: `${step}: ${fault.name}` }));
 }

@@ -38,6 +38,8 @@ export interface Tried extends Partial<SessionPlace> {
 export interface Refusal {
   readonly status: "later" | "never";
   readonly reply: string;
+  /** Who said so, where somebody did. */
+  readonly place?: SessionPlace;
 }
 
 /** A session, or why there is none. */
@@ -79,11 +81,14 @@ export class HostsInTurn {
     for (const hop of this.#left(found.hops)) {
       const result = await openWith(hop, this.#relay, this.#delivering, this.#mustNotGoInClear);
       if ("session" in result) return result;
-      const { reply, status, place } = result;
+      const { failure, place, ...refusal } = result;
       this.#pass(hop);
-      this.tried.push({ host: hop.host, port: hop.port, ...place, reply });
+      this.tried.push({ host: hop.host, port: hop.port, ...place, reply: refusal.reply });
+      const said = failure !== undefined && "reply" in failure && place !== undefined;
       // One host that may take it later is reason to wait, whatever the others say.
-      if (this.#refusal?.status !== "later") this.#refusal = { status, reply };
+      if (this.#refusal?.status !== "later") {
+        this.#refusal = { ...refusal, ...(said ? { place } : {}) };
+      }
     }
     const refusal = this.#refusal ?? { status: "later", reply: "451 4.4.4 No next hop is left" };
     if (refusal.status === "later") return refusal;
@@ -132,7 +137,7 @@ function keyOf({ host, port }: Host): string {
 
 type OneResult =
   | { readonly session: NextHopSession }
-  | (Refusal & { readonly place?: SessionPlace; readonly failure?: SessionFailure });
+  | (Refusal & { readonly failure?: SessionFailure });
 
 /**
  * Opens a session with a host; where the first address is connected to and will not talk, with

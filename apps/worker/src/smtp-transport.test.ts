@@ -345,6 +345,7 @@ describe("hosts", () => {
     const closed = await peerWith({ answer: () => "554 5.3.2 No service here" });
     const attempt = await deliver(to(closed), deliveryOf(["a@x.test"]));
     expect(replies(attempt)).toEqual(["never 554 5.3.2 No service here"]);
+    expect(attempt.verdicts[0]!.place).toMatchObject({ host: "127.0.0.1", port: closed.port });
     expect(attempt.destinationFailure).toBeUndefined();
   });
 

@@ -215,11 +215,12 @@ class Run {
 
   /** What a host that was there said counts more than that the next one was not. */
   #giveUp({ recipients, said }: Batch): void {
-    const { status, reply } = this.#refusal!;
+    const refusal = this.#refusal!;
     recipients.forEach(({ ordinal }, index) => {
       const before = said?.[index];
-      const isBetter = before !== undefined && (before.status === "later" || status === "never");
-      this.#verdicts.push(isBetter ? before : { ordinal, status, reply });
+      const isBetter = before !== undefined &&
+        (before.status === "later" || refusal.status === "never");
+      this.#verdicts.push(isBetter ? before : { ordinal, ...refusal });
     });
   }
 

@@ -131,7 +131,11 @@ export function replyOfFailure(failure: SessionFailure): Reply {
     case "timedOut":
       return reply(451, "4.4.2", `Connection timed out (${phase(failure.command)})`);
     case "malformedReply":
-      return reply(451, "4.5.0", `Malformed reply (${phase(failure.command)}): ${failure.problem}`);
+      return reply(
+        451,
+        "4.5.0",
+        `Malformed reply (${phase(failure.command)}): ${problems[failure.problem]}`,
+      );
     case "unexpectedReply":
       return reply(
         451,
@@ -219,6 +223,14 @@ export function recipientOutcome(
   }
   return { recipient, status, command, cause };
 }
+
+const problems: { readonly [problem in ReplyProblem]: string } = {
+  notAReply: "not a reply",
+  codesDiffer: "its lines have different codes",
+  lineTooLong: "a line is too long",
+  tooManyLines: "too many lines",
+  replyTooLong: "too long",
+};
 
 const phases: { readonly [command in AnsweredCommand]: string } = {
   connect: "waiting for the greeting",

@@ -421,6 +421,19 @@ describe("hosts", () => {
     expect(attempt.destinationFailure).toBeUndefined();
   });
 
+  test("the next message is for the first one again", async () => {
+    const first = await peerWith({
+      answer: (line) => line.includes("<grey") ? "450 4.2.0 Greylisted" : undefined,
+    });
+    const second = await peerWith();
+    const hosts = [first, second].map(({ port }) => ({ host: "127.0.0.1", port }));
+    const transport = transportFor(testDelivering());
+    await transport.deliver(deliveryOf(["grey@x.test"]), to(first, { hosts }));
+    const { facts } = await transport.deliver(deliveryOf(["a@x.test"]), to(first, { hosts }));
+    expect(facts.port).toBe(first.port);
+    expect([first.sessions.length, second.sessions.length]).toEqual([1, 1]);
+  });
+
   test("what may have been accepted is not offered to the next one", async () => {
     const first = await peerWith({ answer: (line) => line === "message" ? "cut" : undefined });
     const second = await peerWith();

@@ -124,6 +124,8 @@ class Run {
   #session: NextHopSession | undefined;
   /** Whether the session served before: then its end says nothing about this message. */
   #served = true;
+  /** Whether this host is at hand because another one did not take something. */
+  #isPassedOn = false;
   #place: SessionPlace | undefined;
   /** Why there is no session, for what is left of the delivery. */
   #refusal: Refusal | undefined;
@@ -159,7 +161,7 @@ class Run {
       failure = { error };
     }
     for (const { said } of this.#left) this.#verdicts.push(...said);
-    if (this.#session !== undefined) this.#pool.keep(this.#session, this.#relay);
+    this.#letSessionGo();
     const isUnreached = this.#place === undefined && this.#refusal?.status === "later";
     return {
       verdicts: this.#verdicts.sort((one, other) => one.ordinal - other.ordinal),
@@ -188,11 +190,19 @@ class Run {
     const [first] = this.#left;
     if (first === undefined || this.#refusal !== undefined) return false;
     if (!await this.#hosts.passOn(this.#place!, first.said[0]!.reply)) return false;
-    if (this.#session !== undefined) this.#pool.keep(this.#session, this.#relay);
-    this.#session = undefined;
+    this.#letSessionGo();
+    this.#isPassedOn = true;
     this.#work = this.#left;
     this.#left = [];
     return true;
+  }
+
+  #letSessionGo(): void {
+    const session = this.#session;
+    this.#session = undefined;
+    // What comes next is for the first host again.
+    if (this.#isPassedOn) session?.quit();
+    else if (session !== undefined) this.#pool.keep(session, this.#relay);
   }
 
   async #haveSession(): Promise<boolean> {

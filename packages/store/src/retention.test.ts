@@ -286,7 +286,11 @@ test("what is being received when its day is dropped stays, and is dropped when 
 
 test("a message whose pieces are gone is refused, and those committed with it are not", async () => {
   const spool = openSpool(database);
-  const [lost, whole] = [v7(), v7()].map((id) => ({ id, content: spool.receive(id) }));
+  // Content that came in slowly: nobody looks for pieces that are an hour old at most.
+  const [lost, whole] = [2, 2].map((hours) => {
+    const id = v7({ msecs: Date.now() - hours * 3_600_000 });
+    return { id, content: spool.receive(id) };
+  });
   for (const { content } of [lost!, whole!]) await content.add(new Uint8Array(PIECE_BYTES + 1));
   await database.sql`delete from contents where message_id = ${lost!.id} and ordinal = 0`;
   const small = v7();

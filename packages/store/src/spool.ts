@@ -12,6 +12,7 @@ import { Announcer } from "./announcer.ts";
 import type { Database } from "./connection.ts";
 import { isUnavailable } from "./connection.ts";
 import { DestinationIds } from "./destination-ids.ts";
+import { timeOfId } from "./ids.ts";
 import { type MessageRows, messageRows } from "./message-rows.ts";
 import { firstIdAt, LONGEST_RECEPTION, throughNewPartition } from "./partitions.ts";
 import { BufferPool, PieceBuffer } from "./piece-buffer.ts";
@@ -22,6 +23,9 @@ import { storableJson } from "./storable.ts";
 /** A batch takes no further message once it has so many bytes of content or so many recipients. */
 const BATCH_BYTES = 8 * 1024 * 1024;
 const BATCH_RECIPIENTS = 5_000;
+
+/** Pieces of content that began to come less than so many milliseconds ago cannot have gone. */
+const CERTAIN = LONGEST_RECEPTION / 24;
 
 /** Batches under way at once: while one waits for the disk the next is being put together. */
 const BATCHES_AT_ONCE = 2;
@@ -102,10 +106,12 @@ export function openSpool({ sql, pieces: forPieces }: Database): Spool {
       accepted.flatMap(({ recipients }) => recipients.map(({ destination }) => destination)),
     );
     const rows = messageRows(accepted, destinations);
-    const inPieces = batch.filter(({ contentBytes }) => contentBytes < 0);
+    const doubtful = batch.filter(({ message, contentBytes }) =>
+      contentBytes < 0 && Date.now() - timeOfId(message.id) > CERTAIN
+    );
     await throughNewPartition(() =>
-      inPieces.length === 0 ? insertBatch(sql, batch, rows) : sql.begin(async (transaction) => {
-        await expectPieces(transaction, inPieces);
+      doubtful.length === 0 ? insertBatch(sql, batch, rows) : sql.begin(async (transaction) => {
+        await expectPieces(transaction, doubtful);
         await insertBatch(transaction, batch, rows);
       })
     );

@@ -109,6 +109,12 @@ describe("buildDsn", () => {
     expect(dsn).toContain("Subject: Undelivered mail: sales@example.net\r\n");
     expect(dsn).toContain("  <sales@example.net>\r\n    (sent on to <bob@example.net>)\r\n");
     expect(dsn).toContain("Final-Recipient: rfc822; bob@example.net\r\n");
+    expect(dsn).toContain(
+      "What to do: You wrote to the right address, but it sends mail on to\r\n",
+    );
+    const { acceptedAs: __, ...asWritten } = recipient;
+    expect(text(buildDsn({ ...MAIL, recipients: [asWritten] }).content))
+      .toContain("What to do: Check the spelling of the address");
     expect(dsn).not.toContain("Original-Recipient");
     expect(text(buildDsn(withRecipient({ acceptedAs: "sales@example.net" })).content))
       .toContain("  <rob@example.net>\r\n    (sent on to <bob@example.net>)\r\n");

@@ -94,13 +94,14 @@ const POSTMASTER_ADVICE = "What to do: Nothing, if the message came of spam. Oth
 function aboutRecipient(recipient: DsnRecipient, withAdvice: boolean): string {
   const { action, status, remoteHost, diagnostic, detail, willRetryUntil } = recipient;
   const named = addressee(recipient);
+  const isSentOn = named.toLowerCase() !== recipient.forwardPath.toLowerCase();
   let text = wrap(`<${printable(named)}>`, "  ");
-  if (named.toLowerCase() !== recipient.forwardPath.toLowerCase()) {
+  if (isSentOn) {
     text += wrap(`(sent on to <${printable(recipient.forwardPath)}>)`, "    ");
   }
   const troubled = action === "failed" || action === "delayed";
   const isQuoted = diagnostic !== undefined && diagnostic.text.trim() !== "";
-  const words = statusWords(status, isQuoted || detail !== undefined);
+  const words = statusWords(status, { saysMore: isQuoted || detail !== undefined, isSentOn });
   if (troubled) text += wrap(`${words.why} (${printable(status)})`, "    ");
   if (troubled && detail) text += wrap(`In detail: ${printable(detail)}`, "    ");
   if (isQuoted) {

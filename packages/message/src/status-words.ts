@@ -12,6 +12,9 @@ export interface StatusWords {
 }
 
 const CHECK_ADDRESS = "Check the spelling of the address, then send the message again.";
+const TELL_OWNER =
+  "You wrote to the right address, but it sends mail on to one that is wrong: tell its " +
+  "owner in another way.";
 const ASK_RECIPIENT = "Reach the recipient in another way, or try again later.";
 const ASK_THEIR_ADMIN =
   "The administrator of the recipient's mail system can tell more; give them the words above.";
@@ -126,10 +129,17 @@ const REFUSED_SO_FAR: StatusWords = {
 
 const UNKNOWN: StatusWords = { why: "The reason was not given.", advice: ASK_RECIPIENT };
 
-/** The words for an enhanced status code such as `5.1.1`; `saysMore`: other words follow them. */
-export function statusWords(status: string, saysMore: boolean): StatusWords {
+/**
+ * The words for an enhanced status code such as `5.1.1`. `saysMore`: other words follow them;
+ * `isSentOn`: it is about an address that the sender did not write to.
+ */
+export function statusWords(
+  status: string,
+  { saysMore, isSentOn }: { readonly saysMore: boolean; readonly isSentOn: boolean },
+): StatusWords {
   const [level, subject = "0", detail = "0"] = status.split(".");
   const known = DETAILS[`${subject}.${detail}`] ?? SUBJECTS[subject];
+  if (isSentOn && known?.advice === CHECK_ADDRESS) return { ...known, advice: TELL_OWNER };
   if (known !== undefined) return known;
   if (!saysMore) return UNKNOWN;
   return level === "4" ? REFUSED_SO_FAR : REFUSED;

@@ -60,7 +60,8 @@ export async function enter(
       returning d.message_id, d.destination_id, d.priority, null::timestamptz as due_at
     ), waiting as (
       update deliveries d set worker_id = null,
-        due_at = case when o.looked is null then o.due else d.due_at end,
+        -- So long from now as the worker meant: its clock may be another one.
+        due_at = case when o.looked is null then now() + (o.due - o.at) else d.due_at end,
         attempts = d.attempts + case when o.looked is null then 1 else 0 end,
         waits_from = case when o.looked = 'notice' then null else d.waits_from end,
         deliver_by = case when o.looked = 'deliverBy' or d.deliver_by <= o.at then null

@@ -147,7 +147,10 @@ export interface DeliveryOutcome {
   readonly attempts?: number;
   readonly at: Date;
   readonly recipients: readonly RecipientOutcome[];
-  /** When to try the deferred ones again; undefined when none is left. */
+  /**
+   * When to try the deferred ones again, by the same clock as `at`: the time between them counts.
+   * Undefined when none is left.
+   */
   readonly dueAt: Date | undefined;
   /**
    * Given: it was overdue in this way and not tried; it goes on waiting as before. Recipients are

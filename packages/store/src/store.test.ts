@@ -152,6 +152,29 @@ describe("the spool and the queue", () => {
     await removeProcess(database, worker);
   });
 
+  test("a worker whose clock is behind waits as long as any other one", async () => {
+    const id = await accept(new Uint8Array([1]), { recipients: [to("a@behind.test")] });
+    const worker = await register();
+    const queue = openQueue(database);
+    const claimed = await queue.claim({ workerId: worker, ...claimAll });
+    const { destinationId } = claimed.find(({ messageId }) => messageId === id)!;
+    const at = new Date(Date.now() - 900_000);
+    await queue.record(worker, [{
+      messageId: id,
+      destinationId,
+      at,
+      recipients: [{ ordinal: 0, state: "deferred", reply: "450 4.2.1 later" }],
+      dueAt: new Date(at.getTime() + 300_000),
+      attempt: {},
+    }]);
+    const [row] = await database.sql`
+      select extract(epoch from due_at - now())::int as seconds from deliveries
+      where message_id = ${id}`;
+    expect(row!.seconds).toBeGreaterThan(290);
+    expect(row!.seconds).toBeLessThanOrEqual(300);
+    await removeProcess(database, worker);
+  });
+
   test("content of any size and kind comes back byte for byte", async () => {
     const anyByte = (index: number) => (index * 31) & 255;
     const sevenBit = (index: number) => 1 + (index * 31) % 127;

@@ -196,19 +196,17 @@ export class Claimer {
   }
 
   async #drain(): Promise<void> {
-    for (const { lane } of this.#lanes.values()) {
-      const given = lane.close();
-      this.#inHand -= given.length;
-      for (const { delivery, workerId } of given) {
-        await this.#delivering.queue.release(workerId, [delivery]).catch((error) =>
-          this.#delivering.log.warning("a claim was not given back", { error: String(error) })
-        );
-      }
+    const { queue, log } = this.#delivering;
+    const given = [...this.#lanes.values()].flatMap(({ lane }) => lane.close());
+    this.#inHand -= given.length;
+    for (const [workerId, tasks] of Map.groupBy(given, (task) => task.workerId)) {
+      await queue.release(workerId, tasks.map(({ delivery }) => delivery)).catch((error) =>
+        log.warning("claims were not given back", { count: tasks.length, error: String(error) })
+      );
     }
     while (this.#inHand > 0) {
       this.#woken = false;
       await new Promise<void>((resolve) => this.#wake = resolve);
     }
-    for (const { lane } of this.#lanes.values()) lane.close();
   }
 }

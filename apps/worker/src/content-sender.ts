@@ -18,6 +18,9 @@ export interface OutgoingContent {
   readonly passing: boolean;
 }
 
+/** The claim of a delivery is not certain: its content must not be ended now. */
+export class ClaimUncertain extends Error {}
+
 /** The session that takes the content, on its connection. */
 export interface Line {
   readonly session: ClientSession;
@@ -70,8 +73,8 @@ export class ContentSender {
     } catch (error) {
       if (this.#over) return;
       // The store could not give the rest: no end of data is sent, so nothing half is accepted.
-      // It may be able to later, if it is only away.
-      if (!isUnavailable(error)) this.#failed(error);
+      // It may be able to later, if it is only away or the claim not certain.
+      if (!isUnavailable(error) && !(error instanceof ClaimUncertain)) this.#failed(error);
       session.abortContent();
       this.#line.pump();
     } finally {

@@ -8,6 +8,12 @@ import type { HostRelay } from "./next-hops.ts";
 /** Seconds that a session without work is kept, where the relay does not say. */
 const IDLE_SECONDS = 2;
 
+/**
+ * Seconds for which a session is used again, so that hosts that came back, or whose turn it is, get their
+ * share also while there is always something to deliver.
+ */
+const REUSED_SECONDS = 300;
+
 interface Kept {
   readonly session: NextHopSession;
   /** Milliseconds since 1970. */
@@ -18,6 +24,8 @@ interface Kept {
 export class SessionPool {
   readonly #now: () => Date;
   #kept: Kept[] = [];
+  /** When each session was kept first, in milliseconds since 1970. */
+  readonly #since = new WeakMap<NextHopSession, number>();
   #relay: HostRelay | undefined;
   #definition = "";
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -44,9 +52,13 @@ export class SessionPool {
   keep(session: NextHopSession, relay: HostRelay): void {
     if (!session.usable) return;
     const { messagesPerConnection = Infinity, idleSeconds = IDLE_SECONDS } = relay.limits ?? {};
-    const spent = session.transactions >= messagesPerConnection;
+    const now = this.#now().getTime();
+    const since = this.#since.get(session) ?? now;
+    this.#since.set(session, since);
+    const spent = session.transactions >= messagesPerConnection ||
+      now - since >= REUSED_SECONDS * 1000;
     if (this.#closed || spent || this.#relay !== relay) return session.quit();
-    this.#kept.push({ session, until: this.#now().getTime() + idleSeconds * 1000 });
+    this.#kept.push({ session, until: now + idleSeconds * 1000 });
     this.#timer ??= setTimeout(this.#expire, idleSeconds * 1000);
   }
 

@@ -215,6 +215,18 @@ describe("sessions that end", () => {
     expect(peer.sessions).toHaveLength(3 + 2);
   });
 
+  test("one that was used again for five minutes makes way for another one", async () => {
+    const peer = await peerWith();
+    const delivering = testDelivering();
+    const transport = transportFor(delivering);
+    const relay = to(peer, { limits: { idleSeconds: 60 } });
+    for (let minute = 0; minute < 8; minute += 1) {
+      await transport.deliver(deliveryOf(["a@x.test"]), relay);
+      delivering.time += 60_000;
+    }
+    expect(peer.messages.map(({ session }) => session)).toEqual([0, 0, 0, 0, 0, 0, 1, 1]);
+  });
+
   test("one that refuses RSET takes no more", async () => {
     const peer = await peerWith({
       answer: (line) =>

@@ -78,6 +78,7 @@ export class HostMemory {
   }
 }
 
-function keyOf({ host, port }: Host): string {
+/** What tells hosts apart. */
+export function keyOf({ host, port }: Host): string {
   return `${host.toLowerCase()}:${port}`;
 }

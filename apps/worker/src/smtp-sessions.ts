@@ -14,7 +14,7 @@ import {
 import type { Destination } from "@postern/store";
 import { readyCredentials } from "./credentials.ts";
 import type { Delivering } from "./delivering.ts";
-import type { Host } from "./host-memory.ts";
+import { type Host, keyOf } from "./host-memory.ts";
 import {
   type NextHopSession,
   type Opened,
@@ -44,6 +44,10 @@ export interface Refusal {
 
 /** A session, or why there is none. */
 export type Session = { readonly session: NextHopSession } | Refusal;
+
+type OneResult =
+  | { readonly session: NextHopSession }
+  | (Refusal & { readonly failure?: SessionFailure });
 
 /** The hosts of one attempt: each has its turn once, and keeps it for as long as it serves. */
 export class HostsInTurn {
@@ -79,7 +83,7 @@ export class HostsInTurn {
       return { status: found.status === "permanent" ? "never" : "later", reply: found.reply };
     }
     for (const hop of this.#left(found.hops)) {
-      const result = await openWith(hop, this.#relay, this.#delivering, this.#mustNotGoInClear);
+      const result = await this.#openWith(hop);
       if ("session" in result) return result;
       const { failure, place, ...refusal } = result;
       this.#pass(hop);
@@ -111,6 +115,86 @@ export class HostsInTurn {
     return true;
   }
 
+  /**
+   * Opens a session with a host; where the first address is connected to and will not talk, with
+   * another one (RFC 5321 §5.1: at least two addresses should be tried).
+   */
+  async #openWith(hop: NextHop): Promise<OneResult> {
+    const first = await this.#openOnce(hop);
+    if ("session" in first || first.place === undefined || !isOfAddress(first.failure)) {
+      return first;
+    }
+    const { address } = first.place;
+    const addresses = hop.addresses.filter((other) => other !== address);
+    if (addresses.length === 0) return first;
+    const second = await this.#openOnce({ ...hop, addresses });
+    return "session" in second || first.status === "never" ? second : first;
+  }
+
+  async #openOnce(hop: NextHop): Promise<OneResult> {
+    const relay = this.#relay;
+    const { log, memory, tokens } = this.#delivering;
+    const given = "credentials" in relay ? relay.credentials : undefined;
+    const oauth2 = given !== undefined && "oauth2" in given ? given.oauth2 : undefined;
+    let renewed = false;
+    for (;;) {
+      const ready = await readyCredentials(given, this.#delivering);
+      if ("problem" in ready) return { status: "later", reply: `451 4.7.0 ${ready.problem}` };
+      const opened = await this.#openTwice(hop, ready.credentials);
+      if (opened.status === "open") return { session: opened.session };
+      if (opened.status === "notConnected") {
+        return { status: "later", reply: `451 4.4.1 ${opened.problem}` };
+      }
+      const { failure, place } = opened;
+      const token = ready.credentials?.kind === "token" ? ready.credentials.token : undefined;
+      if (isRefusedLogin(failure) && oauth2 !== undefined && token !== undefined && !renewed) {
+        renewed = true;
+        log.info("the access token was refused: asking for another one", { host: hop.host });
+        await tokens.forget(oauth2, token);
+        continue;
+      }
+      // A host that says nothing is as good as one that is not there.
+      if (failure.command === "connect" && failure.kind !== "refused") memory.shun(hop);
+      const status = statusOfFailure(failure) === "permanent" ? "never" : "later";
+      return { status, reply: replyText(replyOfFailure(failure)), place, failure };
+    }
+  }
+
+  /** Opens a session; where TLS is welcome but not demanded, in clear if it cannot be had. */
+  async #openTwice(
+    hop: NextHop,
+    credentials: ClientCredentials | undefined,
+  ): Promise<Opened> {
+    const relay = this.#relay;
+    const { hostname, memory, log } = this.#delivering;
+    const { tls, sourceAddress, timeouts } = relay;
+    const mayGoInClear = tls.policy === "may" && !this.#mustNotGoInClear;
+    const manner: SessionManner = {
+      flavour: relay.kind === "lmtp" ? "lmtp" : "smtp",
+      ehloName: relay.ehloName ?? hostname,
+      tls,
+      sourceAddress,
+      timeouts,
+      credentials,
+      // Only where the administrator said that this way is never TLS.
+      credentialsInClear: tls.policy === "none",
+    };
+    const inClear = (tlsProblem: string): SessionManner => ({
+      ...manner,
+      tls: { policy: "none" },
+      tlsProblem,
+    });
+    const known = mayGoInClear ? memory.tlsProblem(hop) : undefined;
+    const opened = await openNextHopSession(hop, known === undefined ? manner : inClear(known));
+    if (opened.status !== "notConnected") memory.forgive(hop);
+    else if (opened.dialled) memory.shun(hop);
+    const problem = opened.status === "failed" ? tlsProblemOf(opened) : undefined;
+    if (problem === undefined || !mayGoInClear) return opened;
+    log.info("TLS failed: going on in clear", { host: hop.host, problem });
+    memory.goInClear(hop, problem);
+    return await openNextHopSession(hop, inClear(problem));
+  }
+
   #find(): Promise<NextHops> {
     const { hostname, resolver, hosts, random } = this.#delivering;
     const { ehloName } = this.#relay;
@@ -131,33 +215,6 @@ export class HostsInTurn {
   }
 }
 
-function keyOf({ host, port }: Host): string {
-  return `${host} ${port}`;
-}
-
-type OneResult =
-  | { readonly session: NextHopSession }
-  | (Refusal & { readonly failure?: SessionFailure });
-
-/**
- * Opens a session with a host; where the first address is connected to and will not talk, with
- * another one (RFC 5321 §5.1: at least two addresses should be tried).
- */
-async function openWith(
-  hop: NextHop,
-  relay: HostRelay,
-  delivering: Delivering,
-  mustNotGoInClear: boolean,
-): Promise<OneResult> {
-  const first = await openOnce(hop, relay, delivering, mustNotGoInClear);
-  if ("session" in first || first.place === undefined || !isOfAddress(first.failure)) return first;
-  const { address } = first.place;
-  const addresses = hop.addresses.filter((other) => other !== address);
-  if (addresses.length === 0) return first;
-  const second = await openOnce({ ...hop, addresses }, relay, delivering, mustNotGoInClear);
-  return "session" in second || first.status === "never" ? second : first;
-}
-
 /** Whether another address of the host may do better: it is not about TLS or our credentials. */
 function isOfAddress(failure: SessionFailure | undefined): boolean {
   return failure?.command === "connect" || isHello(failure);
@@ -165,75 +222,6 @@ function isOfAddress(failure: SessionFailure | undefined): boolean {
 
 function isHello(failure: SessionFailure | undefined): boolean {
   return failure?.command === "EHLO" || failure?.command === "HELO" || failure?.command === "LHLO";
-}
-
-async function openOnce(
-  hop: NextHop,
-  relay: HostRelay,
-  delivering: Delivering,
-  mustNotGoInClear: boolean,
-): Promise<OneResult> {
-  const { log, memory, tokens } = delivering;
-  const given = "credentials" in relay ? relay.credentials : undefined;
-  const oauth2 = given !== undefined && "oauth2" in given ? given.oauth2 : undefined;
-  let renewed = false;
-  for (;;) {
-    const ready = await readyCredentials(given, delivering);
-    if ("problem" in ready) return { status: "later", reply: `451 4.7.0 ${ready.problem}` };
-    const opened = await openTwice(hop, relay, ready.credentials, delivering, mustNotGoInClear);
-    if (opened.status === "open") return { session: opened.session };
-    if (opened.status === "notConnected") {
-      return { status: "later", reply: `451 4.4.1 ${opened.problem}` };
-    }
-    const { failure, place } = opened;
-    const token = ready.credentials?.kind === "token" ? ready.credentials.token : undefined;
-    if (isRefusedLogin(failure) && oauth2 !== undefined && token !== undefined && !renewed) {
-      renewed = true;
-      log.info("the access token was refused: asking for another one", { host: hop.host });
-      await tokens.forget(oauth2, token);
-      continue;
-    }
-    // A host that says nothing is as good as one that is not there.
-    if (failure.command === "connect" && failure.kind !== "refused") memory.shun(hop);
-    const status = statusOfFailure(failure) === "permanent" ? "never" : "later";
-    return { status, reply: replyText(replyOfFailure(failure)), place, failure };
-  }
-}
-
-/** Opens a session; where TLS is welcome but not demanded, in clear if it cannot be had. */
-async function openTwice(
-  hop: NextHop,
-  relay: HostRelay,
-  credentials: ClientCredentials | undefined,
-  { hostname, memory, log }: Delivering,
-  mustNotGoInClear: boolean,
-): Promise<Opened> {
-  const { tls, sourceAddress, timeouts } = relay;
-  const mayGoInClear = tls.policy === "may" && !mustNotGoInClear;
-  const manner: SessionManner = {
-    flavour: relay.kind === "lmtp" ? "lmtp" : "smtp",
-    ehloName: relay.ehloName ?? hostname,
-    tls,
-    sourceAddress,
-    timeouts,
-    credentials,
-    // Only where the administrator said that this way is never TLS.
-    credentialsInClear: tls.policy === "none",
-  };
-  const inClear = (tlsProblem: string): SessionManner => ({
-    ...manner,
-    tls: { policy: "none" },
-    tlsProblem,
-  });
-  const known = mayGoInClear ? memory.tlsProblem(hop) : undefined;
-  const opened = await openNextHopSession(hop, known === undefined ? manner : inClear(known));
-  if (opened.status !== "notConnected") memory.forgive(hop);
-  else if (opened.dialled) memory.shun(hop);
-  const problem = opened.status === "failed" ? tlsProblemOf(opened) : undefined;
-  if (problem === undefined || !mayGoInClear) return opened;
-  log.info("TLS failed: going on in clear", { host: hop.host, problem });
-  memory.goInClear(hop, problem);
-  return await openNextHopSession(hop, inClear(problem));
 }
 
 /**

@@ -1,5 +1,5 @@
 /** `POST /v1/explain`: what would happen to a mail, and why, without sending it. */
-import { authenticationResult, plainText } from "@postern/config";
+import { authenticationResult, plainText, sha256InHex } from "@postern/config";
 import { z } from "zod";
 import type { OperationDescription } from "./description.ts";
 
@@ -14,9 +14,10 @@ export const explainRequestSchema = z.strictObject({
     address: z.union([z.ipv4(), z.ipv6()], { error: "expected an IP address" }),
     helo: line(255).exactOptional(),
     tls: z.boolean().exactOptional(),
-    certificate: plainText.transform((text) => text.replaceAll(":", "").toLowerCase())
-      .pipe(z.string().regex(/^[0-9a-f]{64}$/, { error: "expected a SHA-256 in hex" }))
-      .exactOptional().meta({ type: "string", description: "SHA-256 of its certificate" }),
+    certificate: sha256InHex().exactOptional().meta({
+      type: "string",
+      description: "SHA-256 of its certificate",
+    }),
   }),
   user: line(255).transform((text) => text.toLowerCase()).exactOptional().meta({
     type: "string",

@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { sourceRoutesSchema } from "./domain.ts";
 import { senderLimitsSchema } from "./limits.ts";
-import { domainPattern, network, plainText } from "./names.ts";
+import { domainPattern, network, sha256InHex } from "./names.ts";
 
 /** The definition of a client. */
 export const clientSchema = z
@@ -12,9 +12,7 @@ export const clientSchema = z
     }),
     certificates: z
       .array(
-        plainText.transform((text) => text.replaceAll(":", "").toLowerCase())
-          .pipe(z.string().regex(/^[0-9a-f]{64}$/, { error: "expected a SHA-256 in hex" }))
-          .meta({ type: "string" }),
+        sha256InHex().meta({ type: "string" }),
       )
       .max(10_000)
       .default([])

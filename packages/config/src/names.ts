@@ -10,6 +10,13 @@ export const plainText = z.string().refine((text) => text.isWellFormed() && !tex
   abort: true,
 });
 
+/** A SHA-256 in hex, with or without colons between its bytes. */
+export function sha256InHex(error = "expected a SHA-256 in hex") {
+  return plainText
+    .transform((text) => text.replaceAll(":", "").toLowerCase())
+    .pipe(z.string().regex(/^[0-9a-f]{64}$/, { error }));
+}
+
 /** The name an administrator gives to a relay, a client or a user. */
 export const resourceName = z
   .string()

@@ -4,7 +4,16 @@
  */
 import { z } from "zod";
 import { destinationLimitsSchema } from "./limits.ts";
-import { domainName, host, plainText, port, resourceName, seconds, webAddress } from "./names.ts";
+import {
+  domainName,
+  host,
+  plainText,
+  port,
+  resourceName,
+  seconds,
+  sha256InHex,
+  webAddress,
+} from "./names.ts";
 import { secretSchema } from "./secret.ts";
 
 /** When a deferred recipient is tried again, and when it is given up. */
@@ -37,10 +46,10 @@ export const defaultRetrySchedule: RetrySchedule = {
   delayNotice: 4 * 3600,
 };
 
-const fingerprint = plainText
-  .transform((text) => text.replaceAll(":", "").toLowerCase())
-  .pipe(z.string().regex(/^[0-9a-f]{64}$/, { error: "expected a SHA-256 fingerprint in hex" }))
-  .meta({ type: "string", description: "SHA-256 of the certificate (DER), in hex" });
+const fingerprint = sha256InHex("expected a SHA-256 fingerprint in hex").meta({
+  type: "string",
+  description: "SHA-256 of the certificate (DER), in hex",
+});
 
 /** How a next hop is spoken to in TLS. */
 export const tlsPolicySchema = z

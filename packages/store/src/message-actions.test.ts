@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createTestDatabase, type TestDatabase } from "../../../tests/database.ts";
+import { eventually } from "../../../tests/end-to-end/eventually.ts";
 import { actOnMessage, type Database, openDatabase, openQueue } from "./index.ts";
 import { accept, outcomeOf, register, to } from "./testing/mail.ts";
 
@@ -83,9 +84,9 @@ describe("nobody joins a delivery that a worker has in hand", () => {
           where datname = current_database() and wait_event_type = 'Lock'`;
         return row?.count as number;
       };
-      while (await waiting() < 1);
+      await eventually("the outcome waits", async () => await waiting() >= 1);
       const release = actOnMessage(database, id, { action: "release", author: "admin" });
-      while (await waiting() < 2);
+      await eventually("the action waits", async () => await waiting() >= 2);
       return { recorded, release };
     });
     await released.recorded;

@@ -11,7 +11,7 @@ import {
   openSpool,
   PIECE_BYTES,
 } from "./index.ts";
-import { accept, acceptMany, outcomeOf, register, to } from "./testing/mail.ts";
+import { accept, acceptMany, messageTo, outcomeOf, register, to } from "./testing/mail.ts";
 
 const DAY = 24 * 3_600_000;
 const retention = { content: 7 * 24 * 3600, messages: 30 * 24 * 3600 };
@@ -50,15 +50,7 @@ async function received(
 }
 
 function envelope(receivedAt: Date) {
-  return {
-    receivedAt,
-    reversePath: "sender@example.org",
-    parameters: {},
-    session: {},
-    messageId: undefined,
-    configurationVersion: 1,
-    recipients: [to("a@kept.test")],
-  };
+  return messageTo([to("a@kept.test")], { receivedAt });
 }
 
 async function has(id: string): Promise<{ message: boolean; content: boolean }> {

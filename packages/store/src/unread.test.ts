@@ -8,7 +8,7 @@ import {
   openQueue,
   openSpool,
 } from "./index.ts";
-import { accept, register, to } from "./testing/mail.ts";
+import { accept, messageTo, register, to } from "./testing/mail.ts";
 
 let created: TestDatabase;
 let database: Database;
@@ -28,15 +28,7 @@ async function acceptDamaged(): Promise<string> {
   const id = newQueueId();
   const incoming = openSpool(database).receive(id);
   await incoming.add(crypto.getRandomValues(new Uint8Array(40_000)));
-  await incoming.commit({
-    receivedAt: new Date(),
-    reversePath: "sender@example.org",
-    parameters: {},
-    session: {},
-    messageId: undefined,
-    configurationVersion: 1,
-    recipients: [to("damaged@x.test")],
-  });
+  await incoming.commit(messageTo([to("damaged@x.test")]));
   const { sql } = database;
   await sql`create extension pg_surgery`;
   const [row] = await sql`

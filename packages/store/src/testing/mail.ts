@@ -15,6 +15,23 @@ export function to(forwardPath: string, relay = "default"): AcceptedRecipient {
   return { forwardPath, parameters: {}, destination: { relay, nextHop }, decision: { relay } };
 }
 
+/** A message without content, but for the changes. */
+export function messageTo(
+  recipients: readonly AcceptedRecipient[],
+  changes: Partial<AcceptedMessage> = {},
+): Omit<AcceptedMessage, "id" | "size"> {
+  return {
+    receivedAt: new Date(),
+    reversePath: "sender@example.org",
+    parameters: {},
+    session: {},
+    messageId: undefined,
+    configurationVersion: 1,
+    ...changes,
+    recipients,
+  };
+}
+
 /** Accepts a message of one byte; answers its id. */
 export async function accept(
   database: Database,
@@ -35,15 +52,7 @@ export async function acceptMany(
     const id = message.id ?? newQueueId();
     const incoming = spool.receive(id);
     await incoming.add(new Uint8Array([65]));
-    await incoming.commit({
-      receivedAt: new Date(),
-      reversePath: "sender@example.org",
-      parameters: {},
-      session: {},
-      messageId: undefined,
-      configurationVersion: 1,
-      ...message,
-    });
+    await incoming.commit(messageTo(message.recipients, message));
     return id;
   }));
 }

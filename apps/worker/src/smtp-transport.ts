@@ -3,7 +3,7 @@
  * next hop takes, over a kept session where there is one, else over a new one.
  */
 import { canonicalDomain } from "@postern/config";
-import { rewriteSender } from "@postern/message";
+import { dayOf, rewriteSender } from "@postern/message";
 import { domainAt } from "@postern/routing";
 import type { MailParameters } from "@postern/smtp";
 import type { ClaimedDelivery, ClaimedRecipient } from "@postern/store";
@@ -98,7 +98,7 @@ export class SmtpTransport {
     if (domain.toLowerCase() === hostname.toLowerCase()) return reversePath;
     const name = canonicalDomain(domain);
     if (name !== undefined && domainAt(snapshot(), name) !== undefined) return reversePath;
-    const day = Math.floor(now().getTime() / 86_400_000);
+    const day = dayOf(now());
     // A rewritten address is a way back through us: it needs no source route that says so.
     const address = reversePath.replace(/^@[^:]*:/, "");
     return rewriteSender(address, { domain: senderRewriting.domain, sign: signSender, day });

@@ -16,5 +16,5 @@ export type { SevenBitFailure } from "./seven-bit.ts";
 export { statusWords } from "./status-words.ts";
 export type { StatusWords } from "./status-words.ts";
 export { ContentSurvey, MAX_LINE_OCTETS } from "./survey.ts";
-export { reverseOf, rewriteSender, senderReversal } from "./sender-rewriting.ts";
+export { dayOf, reverseOf, rewriteSender, senderReversal } from "./sender-rewriting.ts";
 export type { ReversedSender, SenderRewriting } from "./sender-rewriting.ts";

@@ -35,6 +35,11 @@ export type ReversedSender =
 
 const DAY_MILLISECONDS = 86_400_000;
 
+/** The day that a rewritten address bears, in days since 1970. */
+export function dayOf(time: Date): number {
+  return Math.floor(time.getTime() / DAY_MILLISECONDS);
+}
+
 /** Days that a rewritten address is good for. */
 const DAYS_GOOD = 21;
 
@@ -96,8 +101,7 @@ export function senderReversal(
   sign: SenderRewriting["sign"],
   now: () => Date,
 ): (address: string, domain: string) => ReversedSender {
-  return (address, domain) =>
-    reverseOf(address, { domain, sign, day: Math.floor(now().getTime() / DAY_MILLISECONDS) });
+  return (address, domain) => reverseOf(address, { domain, sign, day: dayOf(now()) });
 }
 
 function srs1(first: string, inner: string, rewriting: SenderRewriting): string {

@@ -55,7 +55,7 @@ export async function startPostern(
     await migrate(database.url);
     const [smtp, api] = [freePort(), freePort()];
     const environment = {
-      DATABASE_URL: database.url,
+      DATABASE_URL: database.socketUrl ?? database.url,
       POSTERN_DATA_DIR: folder,
       POSTERN_HOSTNAME: "postern.bench.test",
       POSTERN_SMTP_LISTEN: `smtp://127.0.0.1:${smtp}`,

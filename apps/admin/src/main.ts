@@ -31,7 +31,13 @@ import {
   secretKey,
   StartError,
 } from "@postern/process";
-import { HEARTBEAT_MILLISECONDS, keepRegistered, openDatabase, ping } from "@postern/store";
+import {
+  databaseProblem,
+  HEARTBEAT_MILLISECONDS,
+  keepRegistered,
+  openDatabase,
+  ping,
+} from "@postern/store";
 import { importSecretKey } from "@postern/secrets";
 import { createAdminApp } from "./app.ts";
 import { unopenedSecrets } from "./sealing.ts";
@@ -70,7 +76,7 @@ await runProcess("admin", async ({ environment, log, onStop, ready }) => {
   const registration = await keepRegistered(database, {
     description: { kind: "admin", host: machineName(), pid: Deno.pid, listening },
     everyMilliseconds: HEARTBEAT_MILLISECONDS,
-    onError: (error) => log.warning("heartbeat failed", { error: String(error) }),
+    onError: (error) => log.warning("heartbeat failed", { error: databaseProblem(error) }),
   }).catch(unreadable);
   onStop(() => registration.stop());
   onStop(() => server.shutdown());
@@ -78,7 +84,7 @@ await runProcess("admin", async ({ environment, log, onStop, ready }) => {
 });
 
 function unreadable(error: Error): never {
-  throw new StartError(`the database cannot be read: ${error.message}. Is it migrated?`);
+  throw new StartError(`the database cannot be read: ${databaseProblem(error)}`);
 }
 
 function listen(

@@ -1,9 +1,10 @@
 /**
  * The three processes behind the gateway and the least that each may do. They share only the
- * database; none may write a file or start a program.
+ * database; none may start a program, or write a file but the database's socket, if it has one.
  */
 import { fileURLToPath } from "node:url";
 import type { Environment } from "@postern/process";
+import { driverAddress } from "@postern/store";
 import type { ChildSpec } from "./supervisor.ts";
 
 const root = fileURLToPath(new URL("../../../", import.meta.url));
@@ -11,25 +12,26 @@ const root = fileURLToPath(new URL("../../../", import.meta.url));
 const PACKAGES = `${root}node_modules`;
 const NAME_RESOLUTION = ["/etc/resolv.conf", "/etc/hosts"];
 
-/** The table of children. */
-export function gatewayChildren(environment: Environment): ChildSpec[] {
+/** The table of children, which use the database at an address. */
+export function gatewayChildren(environment: Environment, databaseUrl: string): ChildSpec[] {
   const { dataDir, tls } = environment;
   const certificates = tls === undefined ? [dataDir] : [dataDir, tls.certFile, tls.keyFile];
+  const { path: socket } = driverAddress(databaseUrl);
   return [
-    child("ingress", [PACKAGES, ...NAME_RESOLUTION, ...certificates]),
-    child("admin", [PACKAGES, `${root}apps/admin`]),
+    child("ingress", socket, [PACKAGES, ...NAME_RESOLUTION, ...certificates]),
+    child("admin", socket, [PACKAGES, `${root}apps/admin`]),
     // It looks at how busy the processors are.
-    child("worker", [PACKAGES, ...NAME_RESOLUTION, ...certificates], ["hostname", "cpus"]),
+    child("worker", socket, [PACKAGES, ...NAME_RESOLUTION, ...certificates], ["hostname", "cpus"]),
   ];
 }
 
 function child(
   name: string,
+  socket: string | undefined,
   readable: readonly string[],
   system: readonly string[] = ["hostname"],
 ): ChildSpec {
-  // Deno splits the list at commas; a comma in a path is written twice.
-  const read = readable.map((path) => path.replaceAll(",", ",,")).join(",");
+  const sockets = socket === undefined ? [] : [socket];
   return {
     name,
     args: [
@@ -41,8 +43,15 @@ function child(
       "--allow-net",
       "--allow-env",
       `--allow-sys=${system.join(",")}`,
-      `--allow-read=${read}`,
+      `--allow-read=${listOf([...readable, ...sockets])}`,
+      // Who connects to a socket needs both.
+      ...(socket === undefined ? [] : [`--allow-write=${listOf(sockets)}`]),
       `${root}apps/${name}/src/main.ts`,
     ],
   };
+}
+
+/** Deno splits the list at commas; a comma in a path is written twice. */
+function listOf(paths: readonly string[]): string {
+  return paths.map((path) => path.replaceAll(",", ",,")).join(",");
 }

@@ -1,4 +1,5 @@
 /** The embedded Postgres under the gateway's eyes: a real one, killed. */
+import { driverAddress } from "@postern/store";
 import { connect } from "node:net";
 import { expect, test } from "vitest";
 import { listeningLog } from "../../../tests/log.ts";
@@ -7,8 +8,8 @@ import { keepPostgres } from "./embedded-postgres.ts";
 /** Whether something accepts connections at the address. */
 function accepts(url: string): Promise<boolean> {
   const { promise, resolve } = Promise.withResolvers<boolean>();
-  const { hostname, port } = new URL(url);
-  const socket = connect({ host: hostname, port: Number(port) });
+  const { path = "" } = driverAddress(url);
+  const socket = connect({ path });
   socket.once("connect", () => {
     socket.destroy();
     resolve(true);

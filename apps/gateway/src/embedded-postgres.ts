@@ -3,12 +3,13 @@
  * an administrator's, it is started again at the same address, and whoever uses it connects anew.
  * Knows nothing of what is in the database.
  */
-import { startPostgres } from "@postern/postgres";
+import { type StartedPostgres, startPostgres } from "@postern/postgres";
 import { type Log, StartError } from "@postern/process";
 import { sleep } from "./sleep.ts";
 
 /** The embedded Postgres, kept running until `stop`. */
 export interface EmbeddedPostgres {
+  /** Its address by its Unix socket, if it has one. */
   readonly url: string;
   /** Stops watching and stops Postgres. */
   stop(): Promise<void>;
@@ -16,6 +17,10 @@ export interface EmbeddedPostgres {
 
 /** How often is looked whether it is there, in milliseconds. */
 const LOOK_EVERY = 500;
+
+function addressOf({ socketUrl, url }: Extract<StartedPostgres, { ok: true }>): string {
+  return socketUrl ?? url;
+}
 
 /** Starts the Postgres of a data dir. Throws StartError when that cannot be. */
 export async function keepPostgres(
@@ -28,7 +33,7 @@ export async function keepPostgres(
 ): Promise<EmbeddedPostgres> {
   let postgres = await startPostgres({ dataDir, durable });
   if (!postgres.ok) throw new StartError(postgres.problem);
-  const { url } = postgres;
+  const url = addressOf(postgres);
 
   const stopping = new AbortController();
   async function watch(): Promise<void> {
@@ -38,7 +43,7 @@ export async function keepPostgres(
       log.warning("Postgres ended and is started again");
       postgres = await startPostgres({ dataDir, durable });
       if (!postgres.ok) log.error("Postgres could not be started", { problem: postgres.problem });
-      else if (postgres.url !== url) {
+      else if (addressOf(postgres) !== url) {
         // The port went to another program, and the processes know only the old one. Ending is
         // safe: they drain, and the next start begins with the new port.
         throw new Error("Postgres could not be started again at the same port");

@@ -41,7 +41,7 @@ import {
   secretKey,
   StartError,
 } from "@postern/process";
-import { migrate, seedSandbox } from "@postern/store";
+import { databaseProblem, migrate, seedSandbox } from "@postern/store";
 import { openCertificate } from "@postern/tls";
 import { gatewayChildren } from "./children.ts";
 import { keepPostgres } from "./embedded-postgres.ts";
@@ -65,7 +65,7 @@ async function start(context: ProcessContext): Promise<void> {
   if (stopping.aborted) return;
 
   const supervisor = supervise({
-    children: gatewayChildren(environment),
+    children: gatewayChildren(environment, databaseUrl),
     env: {
       DATABASE_URL: databaseUrl,
       POSTERN_ADMIN_TOKEN: token.token,
@@ -128,10 +128,8 @@ async function prepare(databaseUrl: string, embedded: boolean): Promise<void> {
     await migrate(databaseUrl);
     if (embedded) await seedSandbox(databaseUrl);
   } catch (error) {
-    if (!(error instanceof Error)) throw error;
-    const reason = error.message === ""
-      ? String((error as { code?: unknown }).code)
-      : error.message;
-    throw new StartError(`the database could not be prepared: ${reason}`, { cause: error });
+    throw new StartError(`the database could not be prepared: ${databaseProblem(error)}`, {
+      cause: error,
+    });
   }
 }

@@ -7,12 +7,12 @@
  *   time and several times at once. Exit code 1: one sentence on stderr says why.
  */
 import { requireDatabaseUrl, runProcess, StartError } from "@postern/process";
-import { migrate } from "@postern/store";
+import { databaseProblem, migrate } from "@postern/store";
 
 await runProcess("migrate", async ({ environment, log }) => {
   const url = requireDatabaseUrl(environment);
   await migrate(url).catch((error) => {
-    throw new StartError(`the database cannot be migrated: ${error.message || error.code}`);
+    throw new StartError(`the database cannot be migrated: ${databaseProblem(error)}`);
   });
   log.info("the database is up to date");
 }, { exitWhenDone: true });

@@ -37,6 +37,7 @@ import { SECRET_KEY_BYTES } from "@postern/secrets";
 import { openCertificate } from "@postern/tls";
 import { compile } from "@postern/routing";
 import {
+  databaseProblem,
   flushDestination,
   followConfiguration,
   HEARTBEAT_MILLISECONDS,
@@ -118,9 +119,9 @@ await runProcess("ingress", async ({ environment, log, onStop, ready }) => {
         };
       }
     },
-    onError: (error) => log.warning("configuration not read", { error: String(error) }),
+    onError: (error) => log.warning("configuration not read", { error: databaseProblem(error) }),
   }).catch((error) => {
-    throw new StartError(`the database cannot be read: ${error.message}. Is it migrated?`);
+    throw new StartError(`the database cannot be read: ${databaseProblem(error)}`);
   });
   onStop(() => feed.stop());
 
@@ -140,7 +141,7 @@ await runProcess("ingress", async ({ environment, log, onStop, ready }) => {
       listening: environment.smtpListen.map(({ url }) => url),
     },
     everyMilliseconds: HEARTBEAT_MILLISECONDS,
-    onError: (error) => log.warning("heartbeat failed", { error: String(error) }),
+    onError: (error) => log.warning("heartbeat failed", { error: databaseProblem(error) }),
   });
   onStop(() => registration.stop());
   const self = { host, processId: registration.id };

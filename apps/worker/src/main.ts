@@ -26,6 +26,7 @@ import { createResolver, readHosts } from "@postern/dns";
 import { existingSecretKey, requireDatabaseUrl, runProcess, StartError } from "@postern/process";
 import { compile, type Snapshot } from "@postern/routing";
 import {
+  databaseProblem,
   followConfiguration,
   HEARTBEAT_MILLISECONDS,
   keepRegistered,
@@ -54,13 +55,14 @@ await runProcess("worker", async ({ environment, log, onStop, ready }) => {
       snapshot = compile(configuration);
       log.info("configuration in force", { version: snapshot.version });
     },
-    onError: (error) => log.warning("configuration not read", { error: String(error) }),
+    onError: (error) => log.warning("configuration not read", { error: databaseProblem(error) }),
   }).catch((error) => {
-    throw new StartError(`the database cannot be read: ${error.message}. Is it migrated?`);
+    throw new StartError(`the database cannot be read: ${databaseProblem(error)}`);
   });
   onStop(() => feed.stop());
 
-  const onError = (error: unknown) => log.warning("heartbeat failed", { error: String(error) });
+  const onError = (error: unknown) =>
+    log.warning("heartbeat failed", { error: databaseProblem(error) });
   const registration = await keepRegistered(database, {
     description: { kind: "worker", host: machineName(), pid: Deno.pid },
     everyMilliseconds: HEARTBEAT_MILLISECONDS,

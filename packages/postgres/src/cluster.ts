@@ -16,9 +16,12 @@ import { join } from "node:path";
 import type { Owner } from "./owner.ts";
 import { reasonIn, run } from "./run.ts";
 
+/** The folder, beside the data, of the server's Unix socket. */
+const SOCKET_FOLDER = "socket";
+
 /** Where a cluster is, what runs it, and whom it belongs to. */
 export interface Cluster {
-  /** Holds `data`, `log`, `password`, `postern.conf` and the programs' copy. */
+  /** Holds `data`, `log`, `password`, `postern.conf`, `socket` and the programs' copy. */
   readonly folder: string;
   /** The folder of Postgres's programs. */
   readonly programs: string;
@@ -88,6 +91,26 @@ export function rememberedPort({ folder }: Cluster): number | undefined {
   return port === null ? undefined : Number(port[1]);
 }
 
+/** The longest path of a Unix socket, in bytes, without the zero at its end (unix(7); macOS has four less). */
+const LONGEST_SOCKET = 103;
+
+/** The Unix socket of the server at a port; undefined where its path is too long for one. */
+export function socketOf({ folder }: Cluster, port: number): string | undefined {
+  const path = join(folder, SOCKET_FOLDER, `.s.PGSQL.${port}`);
+  return Buffer.byteLength(path) <= LONGEST_SOCKET ? path : undefined;
+}
+
+/**
+ * Makes the folder of the socket anew, for the server's user alone: after a kill -9 the socket's lock names
+ * a process whose number another program may have, and no server would start.
+ */
+export function emptySocketFolder({ folder, owner }: Cluster): void {
+  const path = join(folder, SOCKET_FOLDER);
+  rmSync(path, { recursive: true, force: true });
+  mkdirSync(path, { mode: 0o700 });
+  if (owner !== undefined) chownSync(path, owner.uid, owner.gid);
+}
+
 /** Writes the settings: those for a mail queue on a small machine. */
 export function writeSettings({ folder, durable }: Cluster, port: number): void {
   const file = join(folder, "postern.conf");
@@ -95,7 +118,9 @@ export function writeSettings({ folder, durable }: Cluster, port: number): void 
     "# Written by Postern at each start; change postgresql.conf instead.",
     "listen_addresses = '127.0.0.1'",
     `port = ${port}`,
-    "unix_socket_directories = ''",
+    // Beside the data, which is where the server works.
+    `unix_socket_directories = '../${SOCKET_FOLDER}'`,
+    "unix_socket_permissions = 0700",
     "timezone = 'UTC'",
     "log_timezone = 'UTC'",
     // What is routine would fill a log that is looked at for trouble.

@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { existsSync, readFileSync, statSync, truncateSync } from "node:fs";
+import { existsSync, readFileSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import postgres from "postgres";
 import { afterEach, describe, expect, test } from "vitest";
@@ -26,8 +26,12 @@ async function start(dataDir: string) {
   return started;
 }
 
-async function ask<Row extends object>(url: string, query: string): Promise<Row[]> {
-  const sql = postgres(url, { max: 1, onnotice: () => {} });
+async function ask<Row extends object>(url: string, query: string, path?: string): Promise<Row[]> {
+  const sql = postgres(url, {
+    max: 1,
+    onnotice: () => {},
+    ...(path === undefined ? {} : { path }),
+  });
   try {
     return await sql.unsafe<Row[]>(query);
   } finally {
@@ -45,7 +49,15 @@ describe("startPostgres", () => {
       `select current_setting('server_encoding') as encoding, current_setting('timezone') as zone,
        current_setting('max_wal_size') as wal, current_setting('unix_socket_directories') as socket`,
     );
-    expect(settings).toEqual({ encoding: "UTF8", zone: "UTC", wal: "1GB", socket: "" });
+    expect(settings).toEqual({ encoding: "UTF8", zone: "UTC", wal: "1GB", socket: "../socket" });
+    // The way libpq writes the folder of a socket (psql takes it).
+    const sockets = encodeURIComponent(join(dataDir, "postgres", "socket"));
+    expect(first.socketUrl).toBe(first.url.replace("127.0.0.1", sockets));
+
+    expect(statSync(join(dataDir, "postgres", "socket")).mode & 0o777).toBe(0o700);
+    const path = join(dataDir, "postgres", "socket", `.s.PGSQL.${new URL(first.url).port}`);
+    expect(await ask(first.url, "select inet_client_addr() as address", path))
+      .toEqual([{ address: null }]);
     await ask(first.url, "create table kept as select 7 as n");
     await first.stop();
     await first.stop();
@@ -61,6 +73,12 @@ describe("startPostgres", () => {
     expect(statSync(join(dataDir, "postgres", "password")).mode & 0o777).toBe(0o600);
   });
 
+  test("has no socket where its path would be too long for one", async () => {
+    const started = await start(join(await folder(), "long".repeat(20)));
+    expect(started.socketUrl).toBeUndefined();
+    expect(await ask(started.url, "select 1 as n")).toEqual([{ n: 1 }]);
+  });
+
   test("adopts a server that runs already, and starts anew after its kill", async () => {
     const dataDir = await folder();
     const first = await start(dataDir);
@@ -73,6 +91,9 @@ describe("startPostgres", () => {
 
     await ask(first.url, "create table kept as select 8 as n");
     process.kill(pid, "SIGKILL");
+    // Its number may be another program's by then.
+    const lock = join(dataDir, "postgres", "socket", `.s.PGSQL.${new URL(first.url).port}.lock`);
+    writeFileSync(lock, `${process.ppid}\n`);
     const again = await start(dataDir);
     expect(await ask(again.url, "select n from kept")).toEqual([{ n: 8 }]);
     expect(Number(readFileSync(pidFile, "utf8").split("\n")[0])).not.toBe(pid);

@@ -1,6 +1,6 @@
 /**
- * Starts, adopts and stops the embedded Postgres. It listens on loopback only, with a password that
- * is made once and kept beside the data, readable by its owner alone. At most one process at a time
+ * Starts, adopts and stops the embedded Postgres. It listens on loopback and on a Unix socket only, with a
+ * password that is made once and kept beside the data, readable by its owner alone. At most one process at a time
  * may start the Postgres of a data directory: `lockDataDir` sees to that.
  */
 import {
@@ -13,9 +13,17 @@ import {
   truncateSync,
 } from "node:fs";
 import { createServer } from "node:net";
-import { join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { findBinaries } from "./binaries.ts";
-import { type Cluster, makeCluster, passwordOf, rememberedPort, writeSettings } from "./cluster.ts";
+import {
+  type Cluster,
+  emptySocketFolder,
+  makeCluster,
+  passwordOf,
+  rememberedPort,
+  socketOf,
+  writeSettings,
+} from "./cluster.ts";
 import { unusable } from "./data-dir.ts";
 import { makeFolder } from "./folders.ts";
 import { placeFor } from "./owner.ts";
@@ -27,6 +35,8 @@ export type StartedPostgres =
     readonly ok: true;
     /** The address of the database `postern`, with the superuser's password. */
     readonly url: string;
+    /** The same by the server's Unix socket, at less cost; undefined where its path is too long for one. */
+    readonly socketUrl: string | undefined;
     /** Whether the server is there; it takes a look at its pid file and at the process. */
     readonly isRunning: () => boolean;
     /** Ends its connections and stops it; nothing is lost. */
@@ -89,6 +99,7 @@ async function startCluster(cluster: Cluster): Promise<StartedPostgres> {
     let said = "it did not come up within 30 s";
     if (running === undefined) {
       writeSettings(cluster, port);
+      emptySocketFolder(cluster);
       setLongLogAside(log);
       const before = existsSync(log) ? statSync(log).size : 0;
       const { code } = await control(cluster, "start", "-w", "-s", "-l", log);
@@ -126,8 +137,18 @@ function started(cluster: Cluster, port: number): StartedPostgres {
       throw new Error(`Postgres did not stop: ${reasonIn(output)}`);
     }
   };
-  const url = `postgres://postern:${passwordOf(cluster)}@127.0.0.1:${port}/postern`;
-  return { ok: true, url, isRunning: () => runningServer(cluster) !== undefined, stop };
+  const login = `postgres://postern:${passwordOf(cluster)}`;
+  const socket = socketOf(cluster, port);
+  return {
+    ok: true,
+    url: `${login}@127.0.0.1:${port}/postern`,
+    // One that runs since before there was a socket has none.
+    socketUrl: socket !== undefined && existsSync(socket)
+      ? `${login}@${encodeURIComponent(dirname(socket))}:${port}/postern`
+      : undefined,
+    isRunning: () => runningServer(cluster) !== undefined,
+    stop,
+  };
 }
 
 function control({ folder, programs, owner }: Cluster, action: string, ...args: string[]) {

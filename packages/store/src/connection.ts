@@ -6,6 +6,7 @@
  */
 import { drizzle, type PostgresJsDatabase } from "drizzle-orm/postgres-js";
 import postgres, { type Sql } from "postgres";
+import { driverAddress } from "./address.ts";
 import { PIECES_AT_ONCE } from "./pieces.ts";
 import { SilenceWatch } from "./silence.ts";
 import { Sockets } from "./socket.ts";
@@ -70,11 +71,16 @@ function plain({ buffer, byteOffset, length }: Uint8Array): Uint8Array {
   return buffer.byteLength === BEFORE_VALUE + length ? bytes : bytes.slice();
 }
 
-/** Opens the store at a `postgres://` address. Connects when first needed, again when it was cut. */
+/**
+ * Opens the store at a `postgres://` address, which may name a Unix socket ({@link driverAddress}).
+ * Connects when first needed, again when it was cut.
+ */
 export function openDatabase(url: string, options: DatabaseOptions): Database {
+  const { url: address, path } = driverAddress(url);
   const silence = options.silence ?? SILENCE;
   const sockets = new Sockets(() => watch.begin());
   const settings = {
+    ...(path === undefined ? {} : { path }),
     max: options.connections ?? 4,
     // Less: the driver goes on connecting where a connection is cut before it is open.
     connect_timeout: silence / 3,
@@ -91,7 +97,7 @@ export function openDatabase(url: string, options: DatabaseOptions): Database {
   };
   const connect = (changes: Partial<typeof settings> = {}) =>
     // The driver's types do not know of the socket.
-    postgres(url, { ...settings, ...changes, ...{ socket: sockets.opener() } });
+    postgres(address, { ...settings, ...changes, ...{ socket: sockets.opener() } });
   const sql = withoutLateRollback(connect());
   const forDrizzle = withoutLateRollback(connect());
   const forPieces = Array.from(
@@ -155,7 +161,11 @@ function isConnectionLost(error: unknown): boolean {
 export function isUnavailable(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   const code = "code" in error ? String(error.code) : "";
-  if (/^(CONNECT|ECONN|ENOTFOUND|EHOST|ENET|EPIPE|ETIMEDOUT|ENOENT|08|25006|57P0|53)/.test(code)) {
+  if (
+    /^(CONNECT|ECONN|ENOTFOUND|EHOST|ENET|EPIPE|EAGAIN|ETIMEDOUT|ENOENT|08|25006|57P0|53)/.test(
+      code,
+    )
+  ) {
     return true;
   }
   // Drizzle wraps what the connection said.
@@ -176,3 +186,15 @@ export function isPassing(error: unknown): boolean {
 export async function ping(database: Database): Promise<void> {
   await database.sql`select 1`;
 }
+
+/** What Postgres or the connection said, in words; that it has no such table is said as what it means. */
+export function databaseProblem(error: unknown): string {
+  // Drizzle wraps what was said, in the text of the statement.
+  const said = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+  if (!(said instanceof Error)) return String(said);
+  const code = "code" in said ? String(said.code) : "";
+  if (code === UNDEFINED_TABLE) return `${said.message}: the database is not migrated`;
+  return said.message === "" ? code : said.message;
+}
+
+const UNDEFINED_TABLE = "42P01";

@@ -1,4 +1,5 @@
 /** Postern's data in Postgres. Nothing outside this package speaks SQL. */
+export { driverAddress } from "./address.ts";
 export { ANNOUNCEMENT_PAUSE } from "./announcer.ts";
 export * from "./audit.ts";
 export * from "./configuration-feed.ts";

@@ -19,6 +19,7 @@ import type { Database } from "./connection.ts";
 import { DestinationIds } from "./destination-ids.ts";
 import { endProbes, feedbackOf, freeing, learnOf } from "./destination-state.ts";
 import type { LineKey } from "./due-lines.ts";
+import { InHand } from "./in-hand.ts";
 import { markOverdue, type WaitingTimes } from "./overdue.ts";
 import { Lookout } from "./lookout.ts";
 import { enter } from "./outcomes.ts";
@@ -90,18 +91,18 @@ export function openQueue(
   const announcer = new Announcer(sql);
   const lookout = new Lookout(sql);
   const { lines } = lookout;
-  const inHand = new Map<string, { readonly probe: boolean; readonly attempts: number }>();
+  const inHand = new InHand();
   let inDoubt = false;
 
   const now = () => lookout.now();
-  const keyOf = (workerId: number, messageId: string, destinationId: number) =>
-    `${workerId} ${messageId} ${destinationId}`;
 
   /** After a claim whose answer was lost: what is marked as ours and not in hand goes back. */
   async function settleDoubt(workerId: number): Promise<void> {
-    const known = [...inHand].map(([key, { attempts }]) => [...key.split(" "), attempts] as const)
-      .filter(([id]) => Number(id) === workerId)
-      .map(([, message, destination, attempts]) => ({ message, destination, attempts }));
+    const known = inHand.of(workerId).map(({ messageId, destinationId, attempts }) => ({
+      message: messageId,
+      destination: destinationId,
+      attempts,
+    }));
     const isLost = sql`d.worker_id = ${workerId} and not exists (
       select 1 from json_to_recordset(${JSON.stringify(known)}::text::json)
         as k (message uuid, destination bigint, attempts int)
@@ -147,7 +148,7 @@ export function openQueue(
     // Not before all is done: what is not handed out must not count as in hand.
     for (const { messageId, destinationId, attempts } of claimed) {
       const probe = probing.has(destinationId);
-      inHand.set(keyOf(workerId, messageId, destinationId), { probe, attempts });
+      inHand.add({ workerId, messageId, destinationId, attempts, probe });
     }
     return claimed;
   }
@@ -256,13 +257,8 @@ export function openQueue(
       const entered = await enter(sql, workerId, outcomes, destinations, reached);
       const at = now();
       const idleProbes = new Set<number>();
-      for (const { messageId, destinationId, attempts } of outcomes) {
-        const key = keyOf(workerId, messageId, destinationId);
-        const held = inHand.get(key);
-        // A repeated record of an outcome that was taken already must not touch a later claim.
-        if (held === undefined || held.attempts !== (attempts ?? held.attempts)) continue;
-        if (held.probe) idleProbes.add(destinationId);
-        inHand.delete(key);
+      for (const outcome of outcomes) {
+        if (inHand.letGo(workerId, outcome)?.probe) idleProbes.add(outcome.destinationId);
       }
       for (const { key, wait } of entered.waiting) lines.hear(key, at + wait);
       announcer.announce(entered.reports);
@@ -293,11 +289,6 @@ export function openQueue(
         message: messageId,
         destination: destinationId,
       }));
-      const probes = new Set<number>();
-      for (const { messageId, destinationId } of given) {
-        const key = keyOf(workerId, messageId, destinationId);
-        if (inHand.get(key)?.probe) probes.add(destinationId);
-      }
       await sql`
         with released as (
           update deliveries d set worker_id = null
@@ -307,8 +298,9 @@ export function openQueue(
             and d.worker_id = ${workerId}
         )
         select pg_notify(${QUEUE_CHANNEL}, '')`;
-      for (const { message, destination } of keys) {
-        inHand.delete(keyOf(workerId, message, destination));
+      const probes = new Set<number>();
+      for (const one of given) {
+        if (inHand.letGo(workerId, one)?.probe) probes.add(one.destinationId);
       }
       if (probes.size > 0) await endProbes(sql, [...probes]);
     },

@@ -133,7 +133,12 @@ function askedRow({ destination, priority, count, since }: Asked, order: number)
   return { o: order, id: destination, p: priority, n: count, since };
 }
 
-/** What was marked, read; without its destination where its message is not there any more. */
+/** A delivery's place in a map. */
+export function keyOf(messageId: string, destination: number): string {
+  return `${messageId} ${destination}`;
+}
+
+/** What was marked, read, each by its {@link keyOf}; without those whose message is not there any more. */
 export async function read(
   sql: Sql,
   marked: readonly Pick<Marked, "messageId" | "destination">[],
@@ -168,7 +173,7 @@ export async function read(
     ) r`;
   return new Map(rows.map((row) => {
     const size = Number(row.size);
-    return [`${row.id} ${row.d}`, {
+    return [keyOf(row.id, Number(row.d)), {
       messageId: row.id,
       destinationId: Number(row.d),
       receivedAt: row.received_at,

@@ -5,7 +5,7 @@
  * nothing goes because it was not seen once.
  */
 import type { Sql } from "postgres";
-import { type Marked, read } from "./claim.ts";
+import { keyOf, type Marked, read } from "./claim.ts";
 import type { ClaimedDelivery, DeliveryOutcome } from "./records.ts";
 
 /** How often it is looked at again, and after how many milliseconds. */
@@ -26,7 +26,7 @@ export async function readMarked(sql: Sql, marked: readonly Marked[]): Promise<R
   try {
     const found = await read(sql, marked);
     return marked.map(({ messageId, destination }) => {
-      const delivery = found.get(`${messageId} ${destination}`);
+      const delivery = found.get(keyOf(messageId, destination));
       return delivery === undefined || delivery.recipients.length === 0 ? {} : { delivery };
     });
   } catch (error) {

@@ -3,7 +3,7 @@
  * an administrator's, it is started again at the same address, and whoever uses it connects anew.
  * Knows nothing of what is in the database.
  */
-import { type StartedPostgres, startPostgres } from "@postern/postgres";
+import { startPostgres } from "@postern/postgres";
 import { type Log, StartError } from "@postern/process";
 import { sleep } from "./sleep.ts";
 
@@ -18,10 +18,6 @@ export interface EmbeddedPostgres {
 /** How often is looked whether it is there, in milliseconds. */
 const LOOK_EVERY = 500;
 
-function addressOf({ socketUrl, url }: Extract<StartedPostgres, { ok: true }>): string {
-  return socketUrl ?? url;
-}
-
 /** Starts the Postgres of a data dir. Throws StartError when that cannot be. */
 export async function keepPostgres(
   { dataDir, log, durable = true }: {
@@ -33,7 +29,7 @@ export async function keepPostgres(
 ): Promise<EmbeddedPostgres> {
   let postgres = await startPostgres({ dataDir, durable });
   if (!postgres.ok) throw new StartError(postgres.problem);
-  const url = addressOf(postgres);
+  const url = postgres.socketUrl ?? postgres.url;
 
   const stopping = new AbortController();
   async function watch(): Promise<void> {
@@ -43,7 +39,7 @@ export async function keepPostgres(
       log.warning("Postgres ended and is started again");
       postgres = await startPostgres({ dataDir, durable });
       if (!postgres.ok) log.error("Postgres could not be started", { problem: postgres.problem });
-      else if (addressOf(postgres) !== url) {
+      else if (postgres.url !== url && postgres.socketUrl !== url) {
         // The port went to another program, and the processes know only the old one. Ending is
         // safe: they drain, and the next start begins with the new port.
         throw new Error("Postgres could not be started again at the same port");

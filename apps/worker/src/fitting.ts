@@ -22,6 +22,7 @@ const OBSTACLES = {
   eightBitHeader: "its header holds 8-bit characters",
   headerTooLarge: "its header is too large",
   nestedTooDeep: "its parts are nested too deep",
+  tooManyParts: "it has too many parts",
   partMustNotBeEncoded: "it has a signed or other part that must not be changed",
 } as const;
 

@@ -59,6 +59,28 @@ describe("toSevenBit", () => {
     expect(body("y ")).toBe("y=20");
   });
 
+  test("lets no lone CR or LF and no NUL out, which some receiver takes for the end of the data", () => {
+    const multipart = "Content-Type: multipart/mixed; boundary=b\r\n\r\n";
+    expect(converted(`Subject: a\rb\0c\n.\r\nd: e\r\n\r\nx\r\n`))
+      .toBe("Subject: a bc\r\n.\r\nd: e\r\n\r\nx\r\n");
+    expect(converted(`${multipart}pre\n.\r\nMAIL\r.\r\0\n--b\n\nx\r\n--b--\n`)).toBe(
+      `${multipart}pre\r\n.\r\nMAIL\r\n.\r\n\r\n--b\r\n\r\nx\r\n--b--\r\n`,
+    );
+    expect(converted("Content-Transfer-Encoding: base64\r\n\r\nAA\n.\r\nEC\rAw==\r\n"))
+      .toBe("Content-Transfer-Encoding: base64\r\n\r\nAA\r\n.\r\nEC\r\nAw==\r\n");
+    const signed = "Content-Type: multipart/signed; boundary=b\r\n\r\n--b\r\n\r\n";
+    for (const lone of ["a\n.\r\n", "a\r.\r\n", "a\0\r\n", "\n", "a\r"]) {
+      expect(failure(`${signed}${lone}`)).toBe("partMustNotBeEncoded");
+    }
+  });
+
+  test("gives up content of very many parts, each of which costs far more than its octets", () => {
+    const parts = (count: number) =>
+      `Content-Type: multipart/mixed; boundary=b\r\n\r\n${"--b\r\n\r\n".repeat(count)}--b--\r\n`;
+    expect(failure(parts(9_000))).toBeUndefined();
+    expect(failure(parts(10_001))).toBe("tooManyParts");
+  });
+
   test("lets no soft line break make a boundary", () => {
     const text = `${"x".repeat(75)}--b--\r\nü`;
     const out = converted(
@@ -123,7 +145,7 @@ describe("toSevenBit", () => {
     );
   });
 
-  test("never throws and never lets an 8-bit octet out", () => {
+  test("never throws and never lets an 8-bit octet out, nor what is no line", () => {
     const parts = fc.constantFrom(
       "Content-Type: multipart/mixed; boundary=b\r\n",
       "Content-Type: message/rfc822\r\n",
@@ -135,6 +157,7 @@ describe("toSevenBit", () => {
       "--b--\r\n",
       "\r",
       "\n",
+      "\0",
       " ",
       "x",
       "ü",
@@ -148,7 +171,7 @@ describe("toSevenBit", () => {
         expect(split.failure).toBe(whole.failure);
         if (whole.failure === undefined) expect(split.text).toBe(whole.text);
         // deno-lint-ignore no-control-regex
-        expect(/^[\x00-\x7f]*$/.test(whole.text)).toBe(true);
+        expect(/^(?:[\x01-\x09\x0b\x0c\x0e-\x7f]|\r\n)*$/.test(whole.text)).toBe(true);
       }),
       { seed: 2046, numRuns: 1500 },
     );

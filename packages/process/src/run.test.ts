@@ -60,6 +60,20 @@ describe("runProcess", () => {
     expect(end.stderr).not.toContain("SIGINT");
   });
 
+  test("serves on where the disk of the log is full", async () => {
+    const { code, stdout } = await new Deno.Command("sh", {
+      args: [
+        "-c",
+        `exec "$0" run --no-prompt --allow-env --allow-sys=hostname "$1" logs 2>/dev/full`,
+        Deno.execPath(),
+        file,
+      ],
+      env: { POSTERN_HOSTNAME: "a.test", POSTERN_LOG_FORMAT: "json" },
+    }).output();
+    expect(code).toBe(0);
+    expect(new TextDecoder().decode(stdout)).toBe("last registered\nfirst registered\n");
+  });
+
   test("a StartError is one sentence and exit code 1, after the stop steps", async () => {
     const end = await start("start-error").end();
     expect(end).toEqual({

@@ -48,15 +48,16 @@ const LOG_PAUSE = 10;
 
 const encoder = new TextEncoder();
 
-/** Writes a whole text; a reader that went away is no reason to stop serving mail. */
+/**
+ * Writes a whole text. What cannot be written is lost: that a reader went away or the disk of the log is
+ * full is no reason to stop serving mail.
+ */
 function writeAll(stream: { writeSync(bytes: Uint8Array): number }, text: string): void {
   let bytes = encoder.encode(text);
   try {
     while (bytes.length > 0) bytes = bytes.subarray(stream.writeSync(bytes));
-  } catch (error) {
-    if (!(error instanceof Deno.errors.BrokenPipe) && !(error instanceof Deno.errors.WouldBlock)) {
-      throw error;
-    }
+  } catch {
+    // There is nowhere to say so.
   }
 }
 

@@ -84,6 +84,17 @@ describe("environment", () => {
     });
   });
 
+  test.each([
+    "postgres://u:p%2Fw@a:5432,b:5433/d",
+    "postgres://%2Frun%2Fpostgresql/d",
+    "postgresql:///d?host=/run/postgresql",
+  ])("DATABASE_URL %s", (url) => {
+    expect(read({ DATABASE_URL: url })).toMatchObject({
+      ok: true,
+      environment: { databaseUrl: url },
+    });
+  });
+
   test("an empty variable is an unset one", () => {
     expect(read({ DATABASE_URL: "", POSTERN_LOG_LEVEL: "", POSTERN_TLS_KEY_FILE: "" }))
       .toEqual(read({}));
@@ -91,6 +102,9 @@ describe("environment", () => {
 
   const refused: [name: string, value: string, says: string][] = [
     ["DATABASE_URL", "mysql://u:hunter2@h/d", "expected postgres://"],
+    ["DATABASE_URL", "postgres://u:hunter2/3@h/d", "in a password / as %2F"],
+    ["DATABASE_URL", "postgres://u:hunter2#3@h/d", "in a password / as %2F"],
+    ["DATABASE_URL", "postgres://u:hunter2@/d?host=/run/postgresql", "expected postgres://"],
     ["POSTERN_HOSTNAME", "not a name", '"not a name", expected a domain name'],
     ["POSTERN_SMTP_LISTEN", "2525", '"2525", expected a space-separated list'],
     ["POSTERN_SMTP_LISTEN", " ", '" ", expected a space-separated list'],

@@ -133,10 +133,17 @@ const adminAddress = z.string().default("127.0.0.1:8025").transform((value, cont
   return z.NEVER;
 });
 
+/** Whether the driver can read it; it takes several hosts, which are no URL, and says a bad one in full. */
+function isDatabaseUrl(value: string): boolean {
+  const withOneHost = value.replace(/@([^@/?,]*),[^@/?]*/, "@$1");
+  return /^postgres(ql)?:\/\/\S+$/.test(value) && URL.canParse(withOneHost);
+}
+
 const schema = z.object({
-  DATABASE_URL: z.string().regex(/^postgres(ql)?:\/\/\S+$/, {
+  DATABASE_URL: z.string().refine(isDatabaseUrl, {
     error: "DATABASE_URL is not the address of a Postgres database, expected " +
-      "postgres://USER:PASSWORD@HOST:PORT/DATABASE (its value is not shown: it may hold a password)",
+      "postgres://USER:PASSWORD@HOST:PORT/DATABASE, in a password / as %2F, # as %23 and so on " +
+      "(its value is not shown: it may hold a password)",
   }).optional(),
   POSTERN_DATA_DIR: z.string().default("./.postern"),
   POSTERN_HOSTNAME: z.string().regex(DOMAIN, {

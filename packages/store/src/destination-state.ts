@@ -98,7 +98,9 @@ export async function endProbes(sql: Sql, ids: readonly number[]): Promise<void>
 export function freeing(sql: Sql, condition: PendingQuery<Row[]>) {
   return sql`
     freed as (
-      update deliveries d set worker_id = null where ${condition} returning d.destination_id
+      -- Said in so many words, so that an index of what is claimed serves, and not all that waits is read.
+      update deliveries d set worker_id = null where d.worker_id is not null and (${condition})
+      returning d.destination_id
     ), probed as (
       select id from destinations
       where id in (select destination_id from freed) and probe_until is not null

@@ -17,6 +17,35 @@ afterAll(async () => {
   await created.drop();
 });
 
+test("nothing goes before the time that its sender asked for (RFC 4865)", async () => {
+  const dueAt = new Date(Date.now() + 3 * 86_400_000);
+  const id = await accept(database, [to("a@later.test"), to("b@later-too.test")], { dueAt });
+  const act = (action: "hold" | "release" | "reroute", recipient: string) =>
+    actOnMessage(database, id, {
+      action,
+      author: "admin",
+      recipients: [recipient],
+      ...(action === "reroute"
+        ? {
+          ways: new Map([[recipient, {
+            destination: to("x@other.test").destination,
+            decision: {},
+          }]]),
+        }
+        : {}),
+    });
+  await act("hold", "a@later.test");
+  await act("release", "a@later.test");
+  await act("reroute", "b@later-too.test");
+  const rows = await database.sql`
+    select x.next_hop, d.due_at, d.waits_from from deliveries d join destinations x
+      on x.id = d.destination_id where message_id = ${id} order by 1`;
+  expect([...rows]).toEqual([
+    { next_hop: "later.test", due_at: dueAt, waits_from: dueAt },
+    { next_hop: "other.test", due_at: dueAt, waits_from: dueAt },
+  ]);
+});
+
 describe("nobody joins a delivery that a worker has in hand", () => {
   /** Claims what is due at one destination. */
   async function claimAt(nextHop: string) {

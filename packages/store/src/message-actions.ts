@@ -195,7 +195,8 @@ async function write(
 
 /**
  * One delivery for each destination with a recipient that waits, none for others. What is released,
- * retried or rerouted is due now; what was held begins its lifetime anew.
+ * retried or rerouted is due now, but not before the time that its sender asked for (RFC 4865); what was
+ * held begins its lifetime anew.
  */
 async function bringQueueInLine(
   tx: TransactionSql,
@@ -210,8 +211,9 @@ async function bringQueueInLine(
         and r.destination_id = d.destination_id and r.state in ('queued', 'deferred'))`;
   await tx`
     insert into deliveries (message_id, destination_id, due_at, waits_from, deliver_by, priority)
-    select distinct on (r.destination_id) m.id, r.destination_id, now(),
-      case when ${action === "release"} then now() else coalesce(m.released_at, m.received_at) end,
+    select distinct on (r.destination_id) m.id, r.destination_id, greatest(now(), m.released_at),
+      case when ${action === "release"} then greatest(now(), m.released_at)
+        else coalesce(m.released_at, m.received_at) end,
       m.received_at + make_interval(secs => (m.parameters #>> '{deliverBy,seconds}')::float8),
       coalesce((m.parameters ->> 'priority')::smallint, 0)
     from messages m join recipients r on r.message_id = m.id
@@ -219,8 +221,11 @@ async function bringQueueInLine(
     on conflict (message_id, destination_id) do nothing`;
   if (action === "hold" || action === "cancel") return;
   await tx`
-    update deliveries d set due_at = now()
-    where d.message_id = ${id} and d.destination_id = any (${[...touched]}::bigint[])
+    update deliveries d set due_at = greatest(now(), m.released_at)
+    from messages m
+    where m.id = ${id} and d.message_id = m.id and d.destination_id = any (${[
+    ...touched,
+  ]}::bigint[])
       and d.worker_id is null and d.due_at > now()`;
   if (action === "release") {
     await tx`

@@ -6,7 +6,7 @@
  * down what it took: one transaction. Destinations without limits never come here.
  */
 import type { DestinationLimits } from "@postern/config";
-import type { Sql } from "postgres";
+import type { Sql, TransactionSql } from "postgres";
 import { type Asked, type Look, mark, type Marked } from "./claim.ts";
 import { type Allowance, allowed, atOnce, refill, spend, untilAllowed } from "./limits.ts";
 
@@ -38,13 +38,9 @@ export async function claimLimited(
     const rows = await transaction`
       select id, concurrency, allowance, extract(epoch from clock_timestamp()) * 1000 as now
       from destinations where id = any (${ids}::bigint[]) order by id for update skip locked`;
-    // A statement of its own: it must see what others committed before they let the lock go.
-    const counted = await transaction`
-      select destination_id, count(*)::int as count from deliveries
-      where destination_id = any (${ids}::bigint[]) and worker_id is not null
-      group by destination_id`;
     const states = new Map(rows.map((row) => [Number(row.id), row]));
-    const inFlight = new Map(counted.map((row) => [Number(row.destination_id), Number(row.count)]));
+    const bounded = [...states.keys()].filter((id) => limitsOf(id).concurrency !== undefined);
+    const inFlight = await countInFlight(transaction, bounded);
 
     const asked: Asked[] = [];
     const waits: { line: Asked; wait: number }[] = [];
@@ -104,4 +100,22 @@ export async function claimLimited(
     }
     return { asked, marked, looks, waits };
   });
+}
+
+/**
+ * What all workers have in hand of destinations. A statement of its own, after the locks: it must see what
+ * others committed before they let them go.
+ *
+ * While a long transaction is open, such as pg_dump, it reads on past all that was in hand since.
+ */
+async function countInFlight(
+  sql: TransactionSql,
+  ids: readonly number[],
+): Promise<ReadonlyMap<number, number>> {
+  if (ids.length === 0) return new Map();
+  const rows = await sql`
+    select destination_id, count(*)::int as count from deliveries
+    where destination_id = any (${[...ids]}::bigint[]) and worker_id is not null
+    group by destination_id`;
+  return new Map(rows.map((row) => [Number(row.destination_id), Number(row.count)]));
 }

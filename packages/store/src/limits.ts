@@ -19,7 +19,7 @@ const PERIODS = [["perSecond", 1], ["perMinute", 60], ["perHour", 3600]] as cons
 /** Deliveries at once to a limited destination that nothing is known of yet. */
 const FIRST_CONCURRENCY = 5;
 
-/** A bucket holds a tenth of its period's number: no period ever sees more than 11 tenths. */
+/** A bucket holds a tenth of its period's number, or one: no period ever sees more than that beyond it. */
 function capacity(perPeriod: number): number {
   return Math.max(1, perPeriod / 10);
 }

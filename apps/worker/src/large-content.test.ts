@@ -5,7 +5,6 @@ import { selfSigned } from "./testing/certificates.ts";
 import { deliveryOf, relayOf, testDelivering } from "./testing/delivering.ts";
 import { Peer, type PeerManner } from "./testing/peer.ts";
 
-const PIECE = 256 * 1024;
 const text = "Subject: large\r\nX-Other: x\r\n\r\n" +
   Array.from(
     { length: 9000 },
@@ -14,24 +13,31 @@ const text = "Subject: large\r\nX-Other: x\r\n\r\n" +
     .join("");
 const bytes = new TextEncoder().encode(text);
 
-const manners: readonly (readonly [string, PeerManner])[] = [
-  ["by DATA", { offers: ["8BITMIME"] }],
-  ["by BDAT", { offers: ["8BITMIME", "CHUNKING", "PIPELINING"] }],
-  ["by DATA over TLS", { certificate: selfSigned, offers: ["8BITMIME"] }],
-  ["by BDAT over TLS", { certificate: selfSigned, offers: ["8BITMIME", "CHUNKING"] }],
+/** Pieces as the store has them, and some that do not end where a chunk does. */
+const STORED = 256 * 1024;
+const ODD = 100_001;
+
+const manners: readonly (readonly [string, number, PeerManner])[] = [
+  ["by DATA", STORED, { offers: ["8BITMIME"] }],
+  ["by BDAT", STORED, { offers: ["8BITMIME", "CHUNKING", "PIPELINING"] }],
+  ["by BDAT, one chunk at a time,", STORED, { offers: ["CHUNKING"], answersLate: true }],
+  ["by BDAT, one chunk at a time,", ODD, { offers: ["CHUNKING"], answersLate: true }],
+  ["by DATA over TLS", STORED, { certificate: selfSigned, offers: ["8BITMIME"] }],
+  ["by BDAT over TLS", STORED, { certificate: selfSigned, offers: ["8BITMIME", "CHUNKING"] }],
+  ["by BDAT over TLS", ODD, { certificate: selfSigned, offers: ["8BITMIME", "CHUNKING"] }],
 ];
 
 test.each(manners)(
-  "large content arrives whole %s, and its pieces are freed",
-  async (_, manner) => {
+  "large content arrives whole %s in pieces of %d, which are freed",
+  async (_, most, manner) => {
     const peer = await new Peer(manner).start();
     const delivering = testDelivering({ hosts: { "mx.test": ["127.0.0.1"] } });
     const given: Uint8Array[] = [];
     const queue = {
       ...delivering.queue,
       async *readContent() {
-        for (let at = 0; at < bytes.length; at += PIECE) {
-          const piece = bytes.slice(at, at + PIECE);
+        for (let at = 0; at < bytes.length; at += most) {
+          const piece = bytes.slice(at, at + most);
           given.push(piece);
           yield piece;
         }
@@ -53,7 +59,7 @@ test.each(manners)(
       expect(contents.map((content) => content === text)).toContain(true);
       expect(contents.map((content) => content === edited)).toContain(true);
       // Of two readings for sending all but the last pieces; one more read the header alone.
-      const pieces = Math.ceil(bytes.length / PIECE);
+      const pieces = Math.ceil(bytes.length / most);
       const freed = given.filter(({ length }) => length === 0).length;
       expect(freed).toBeGreaterThanOrEqual(2 * (pieces - 1));
       expect(given.length - freed).toBeLessThanOrEqual(3);

@@ -236,6 +236,8 @@ function converse(
           isOpen = true;
           return;
         case "needContent":
+          // What was gathered may be content, whose memory is freed before more is read.
+          flush();
           void sender!.send();
           return;
         case "outcome":

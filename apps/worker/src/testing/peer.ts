@@ -19,6 +19,8 @@ export interface PeerManner {
   implicit?: boolean;
   /** Says 220 to STARTTLS and breaks the handshake. */
   breaksHandshake?: boolean;
+  /** Answers only when the other side has long written all it had to write. */
+  answersLate?: boolean;
   /** LMTP: LHLO, and a reply for each recipient. */
   lmtp?: boolean;
   /** Answers a command, `connect`, or `message`; undefined: as usual; `cut`: breaks off. */
@@ -106,6 +108,7 @@ export class Peer {
     const say = (usual: string, line: string) => {
       const reply = this.manner.answer?.(line, session) ?? usual;
       if (reply === "cut") socket.destroy();
+      else if (this.manner.answersLate) setTimeout(() => socket.write(`${reply}\r\n`), 2);
       else if (!socket.destroyed) socket.write(`${reply}\r\n`);
       return /^[23]/.test(reply);
     };

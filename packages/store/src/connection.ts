@@ -88,10 +88,15 @@ export function openDatabase(url: string, options: DatabaseOptions): Database {
     backoff: () => 0.2,
     onnotice: () => {},
     types: { bytea },
-    // A 250 is a promise: whatever the server's default, a commit here waits for the disk.
+    // Whatever the server's defaults are.
     connection: {
       application_name: options.applicationName,
+      // A 250 is a promise: its commit waits for the disk.
       synchronous_commit: "on",
+      // As the driver and our statements read them.
+      DateStyle: "ISO",
+      bytea_output: "hex",
+      default_transaction_isolation: "read committed",
       ...(options.plansOnce ? { plan_cache_mode: "force_generic_plan" } : {}),
     },
   };

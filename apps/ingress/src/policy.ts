@@ -118,7 +118,9 @@ export class MailTransaction {
     parameters: RcptParameters,
   ): Answer {
     this.#refresh();
-    const accepted = { total: this.#recipients.size, byDomain: this.#byDomain };
+    const domain = path.kind === "mailbox" ? path.domain.ascii : "";
+    const ofDomain = this.#byDomain.get(domain) ?? 0;
+    const accepted = { total: this.#recipients.size, ofDomain };
     const facts = this.#factsOf(path, accepted);
     const take = (decision: Decision): Answer => {
       if (decision.action === "reject" || decision.action === "defer") {
@@ -135,15 +137,8 @@ export class MailTransaction {
       return this.#claim("recipientRate", () => add(key, decision));
     };
     const add = (key: string, decision: Decision): undefined => {
-      const byDomain = new Map(this.#byDomain);
-      this.#recipients.set(key, {
-        path,
-        parameters,
-        accepted: { total: accepted.total, byDomain },
-        decision,
-      });
-      const domain = path.kind === "mailbox" ? path.domain.ascii : "";
-      this.#byDomain.set(domain, (this.#byDomain.get(domain) ?? 0) + 1);
+      this.#recipients.set(key, { path, parameters, accepted, decision });
+      this.#byDomain.set(domain, ofDomain + 1);
       return undefined;
     };
     const decision = decide(this.#snapshot, facts);

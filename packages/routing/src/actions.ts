@@ -29,6 +29,9 @@ export interface Effect {
   refusal: Refusal | undefined;
   /** A rule waits for the content. */
   undecided: boolean;
+  /** Behind it a rule that does not wait may give the recipient another address, or another relay. */
+  mayBeReaddressed: boolean;
+  mayBeRelayed: boolean;
   /** The rule that refused, or said where it goes. */
   rule: string | null;
 }
@@ -52,11 +55,17 @@ export function applyRules(
     tags: [],
     refusal: undefined,
     undecided: false,
+    mayBeReaddressed: false,
+    mayBeRelayed: false,
     rule: null,
   };
   const { rules } = snapshot;
   if (rules.rules.length === 0) return effect;
   for (const rule of explain ? rules.rules : candidates(rules, context)) {
+    if (effect.undecided) {
+      foresee(rule, effect, context);
+      continue;
+    }
     const conditions: ConditionTrace[] | undefined = explain ? [] : undefined;
     const matched = rule.matches(context, conditions && ((met) => conditions.push(met)));
     if (matched === false) {
@@ -67,7 +76,7 @@ export function applyRules(
     if (matched === undefined) {
       note({ kind: "rule", name: rule.name, matched: null, ...told });
       effect.undecided = true;
-      return effect;
+      continue;
     }
     const ended = perform(rule, effect, context.reversePath);
     note({ kind: "rule", name: rule.name, matched, actions: rule.actions.map(inWords), ...told });
@@ -86,6 +95,18 @@ const DECIDES: ReadonlySet<Action["do"]> = new Set<Action["do"]>([
   "redirect",
   "hold",
 ]);
+
+/** What a rule that is decided already may do once those before it are. */
+function foresee(rule: CompiledRule, effect: Effect, context: ConditionContext): void {
+  const readdresses = rule.actions.some((action, place) =>
+    action.do === "redirect" || action.do === "rewriteRecipient" &&
+      rewritten(action, rule.rewriting[place], effect.address.text) !== undefined
+  );
+  const relays = rule.actions.some((action) => action.do === "relay");
+  if (!readdresses && !relays || rule.matches(context, undefined) !== true) return;
+  effect.mayBeReaddressed ||= readdresses;
+  effect.mayBeRelayed ||= relays;
+}
 
 /** Performs a rule's actions; true when no further rule is to be tried. */
 function perform(rule: CompiledRule, effect: Effect, reversePath: string): boolean {

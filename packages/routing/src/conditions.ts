@@ -199,11 +199,24 @@ function header(
   const pattern = value === undefined
     ? undefined
     : compileAt(`${path}/value`, value, "text", report);
-  return ofContent(path, (content) => {
-    const values = fieldsOf(content).get(wanted) ?? [];
-    const found = pattern === undefined ? values[0] : values.find((one) => matches(pattern, one));
-    return [found !== undefined, found ?? values[0] ?? null];
-  });
+  return ofContent(
+    path,
+    once((content) => {
+      const values = fieldsOf(content).get(wanted) ?? [];
+      const found = pattern === undefined ? values[0] : values.find((one) => matches(pattern, one));
+      return [found !== undefined, found ?? values[0] ?? null];
+    }),
+  );
+}
+
+/** Looks once at a message, however many recipients it has: a long field takes milliseconds to match. */
+function once(look: Look<ContentFacts>): Look<ContentFacts> {
+  const seen = new WeakMap<ContentFacts, ReturnType<typeof look>>();
+  return (content) => {
+    let result = seen.get(content);
+    if (result === undefined) seen.set(content, result = look(content));
+    return result;
+  };
 }
 
 /** A message's fields by name, made once however many rules ask. */

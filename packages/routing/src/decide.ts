@@ -114,7 +114,7 @@ function checks({ snapshot, facts, explain, note }: Course, target: Target): Ref
   }
   const perMessage = policy?.recipientsPerMessage;
   if (perMessage !== undefined) {
-    const before = accepted?.byDomain.get(target.address.domain) ?? 0;
+    const before = accepted?.ofDomain ?? 0;
     made.push([
       "recipientsPerMessage",
       before >= perMessage,
@@ -128,10 +128,15 @@ function checks({ snapshot, facts, explain, note }: Course, target: Target): Ref
   return undefined;
 }
 
+/** Taken for now: where it goes is found out when the content is there. */
+const DECIDED_LATER: Outcome = { action: "deliver", provisional: true, copies: [] };
+
 /** The copies of a recipient that nothing refused. */
 function deliver(course: Course, target: Target, effect: Effect): Outcome {
   const { snapshot, facts, explain, note } = course;
   const routed = target.route.length > 0 && !effect.named;
+  // Not refused here is who is not there, but may get another address; nor what this relay refuses.
+  if (effect.mayBeReaddressed && !routed) return DECIDED_LATER;
   let address = effect.address;
   const found = domainAt(snapshot, address.domain);
   if (found !== undefined && !routed && !effect.named && !target.privileged) {
@@ -139,7 +144,7 @@ function deliver(course: Course, target: Target, effect: Effect): Outcome {
     if (typeof exists === "object") {
       const { relay } = found.domain;
       const chosen = chooseRelay(snapshot, relay, address.text, address.domain, false);
-      if ("refusal" in chosen) return chosen.refusal;
+      if ("refusal" in chosen) return effect.mayBeRelayed ? DECIDED_LATER : chosen.refusal;
       const { nextHop } = chosen;
       const { ask, key } = exists;
       const question = {
@@ -160,7 +165,7 @@ function deliver(course: Course, target: Target, effect: Effect): Outcome {
       address = catchAll;
     }
   }
-  const mailboxes = routed ? [address] : expand(snapshot, address, note);
+  const mailboxes = routed ? [address] : expand(snapshot, address, note, facts.known);
   if (mailboxes === undefined) return later("4.3.5", "Its aliases come to too many mailboxes", 451);
 
   const copies: Copy[] = [];
@@ -171,7 +176,7 @@ function deliver(course: Course, target: Target, effect: Effect): Outcome {
     const relay = effect.relay ?? domainAt(snapshot, hop)?.domain.relay;
     const chosen = chooseRelay(snapshot, relay, mailbox.text, hop, explain);
     if (explain) note(chosen.reason);
-    if ("refusal" in chosen) return chosen.refusal;
+    if ("refusal" in chosen) return effect.mayBeRelayed ? DECIDED_LATER : chosen.refusal;
     copies.push({
       forwardPath: mailbox.text,
       relay: chosen.relay,

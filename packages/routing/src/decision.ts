@@ -46,7 +46,7 @@ export interface Question {
   readonly kind: "list" | "callout";
   /** The name of the domain in the configuration. */
   readonly domain: string;
-  /** In lower case, without its detail: the key of the answer in {@link RecipientFacts.known}. */
+  /** In lower case: the key of the answer in {@link RecipientFacts.known}. */
   readonly address: string;
   /** Where a callout goes. */
   readonly relay: string;

@@ -7,6 +7,7 @@ import {
   relaySchema,
   type Rule,
   ruleSchema,
+  userSchema,
 } from "@postern/config";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
@@ -93,7 +94,7 @@ const configuration = rules.map((some): Configuration => ({
     ["*.two.test", domainSchema.parse({ relay: "other", recipients: { verify: "list" } })],
   ]),
   clients: new Map(),
-  users: new Map(),
+  users: new Map([["u1", userSchema.parse({})]]),
   rules: some,
   settings: new Map(),
 }));
@@ -189,6 +190,22 @@ describe("explain and replay", () => {
       { recipient: "u@elsewhere.test", action: "reject", code: 550, enhanced: "5.7.1" },
     ]);
     expect(JSON.parse(JSON.stringify(explained))).toEqual(explained);
+  });
+
+  test("who is refused at RCPT is, whatever the content would have led to", () => {
+    const list = domainSchema.parse({ relay: "in", recipients: { verify: "list" } });
+    const redirect = ruleSchema.parse({
+      match: { header: { name: "Subject" } },
+      actions: [{ do: "redirect", address: "known@one.test" }],
+    });
+    const known = new Map([["u@one.test", false]]);
+    const some = { ...base, domains: new Map([["one.test", list]]) };
+    const [explained] = explain(
+      compile({ ...some, rules: new Map([["away", redirect]]) }),
+      { ...request, recipients: ["u@one.test"] },
+      { ...surroundings, known },
+    );
+    expect(explained).toMatchObject({ action: "reject", enhanced: "5.1.1" });
   });
 
   test("replay tells which recipients fare differently, and how", () => {

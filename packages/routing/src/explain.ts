@@ -58,6 +58,7 @@ export function explain(
   let total = 0;
   return request.recipients.map((recipient) => {
     const { forwardPath, sourceRoute } = takeRoute(recipient);
+    const domain = parseAddress(forwardPath)?.domain ?? "";
     const facts: RecipientFacts = {
       session,
       reversePath: request.reversePath,
@@ -67,13 +68,17 @@ export function explain(
       content: request.phase === "recipient" ? undefined : contentOf(request),
       time,
       hostname,
-      accepted: { total, byDomain },
+      accepted: { total, ofDomain: byDomain.get(domain) ?? 0 },
       known,
       reverseOf,
     };
-    const decision = decide(snapshot, facts, { explain: true });
+    // What is refused at RCPT never comes to be decided with its content.
+    const early = decide(snapshot, { ...facts, content: undefined }, { explain: true });
+    const isRefused = early.action === "reject" || early.action === "defer";
+    const decision = isRefused || facts.content === undefined
+      ? early
+      : decide(snapshot, facts, { explain: true });
     if (decision.action === "deliver") {
-      const domain = parseAddress(forwardPath)?.domain ?? "";
       total += 1;
       byDomain.set(domain, (byDomain.get(domain) ?? 0) + 1);
     }

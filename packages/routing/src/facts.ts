@@ -41,8 +41,8 @@ export interface ContentFacts {
 /** The recipients of the message accepted before this one. */
 export interface AcceptedSoFar {
   readonly total: number;
-  /** By canonical domain. */
-  readonly byDomain: ReadonlyMap<string, number>;
+  /** Those in the domain of this one. */
+  readonly ofDomain: number;
 }
 
 /** The sender's side of an envelope. */

@@ -5,6 +5,7 @@ const table = compileNetworks([
   ["10.0.0.0/8", "lan"],
   ["10.1.0.0/16", "branch"],
   ["2001:db8::/32", "six"],
+  ["::ffff:172.16.0.0/108", "mapped"],
 ]);
 
 test("the longest prefix wins; an IPv4-mapped address is IPv4, a zone does not matter", () => {
@@ -12,6 +13,8 @@ test("the longest prefix wins; an IPv4-mapped address is IPv4, a zone does not m
     expect(lookUpNetwork(table, "10.2.0.1")).toBe("lan");
     expect(lookUpNetwork(table, "10.1.0.1")).toBe("branch");
     expect(lookUpNetwork(table, "::ffff:10.1.0.1")).toBe("branch");
+    expect(lookUpNetwork(table, "172.16.9.9")).toBe("mapped");
+    expect(lookUpNetwork(table, "::ffff:ac10:0909")).toBe("mapped");
     expect(lookUpNetwork(table, "2001:db8::1%eth0")).toBe("six");
     expect(lookUpNetwork(table, "192.0.2.1")).toBeUndefined();
     expect(lookUpNetwork(table, "not an address")).toBeUndefined();

@@ -9,6 +9,8 @@ export interface NetworkTable {
   readonly found: Map<string, string | undefined>;
 }
 
+type Network = ReturnType<typeof ipaddr.parseCIDR>;
+
 /** Addresses that a table remembers. */
 const REMEMBERED = 4096;
 
@@ -17,7 +19,7 @@ export function compileNetworks(networks: Iterable<readonly [string, string]>): 
   const v4 = new Map<number, Map<string, string>>();
   const v6 = new Map<number, Map<string, string>>();
   for (const [cidr, name] of networks) {
-    const [address, length] = ipaddr.parseCIDR(cidr);
+    const [address, length] = unmapped(ipaddr.parseCIDR(cidr));
     const table = address.kind() === "ipv4" ? v4 : v6;
     const names = table.get(length) ?? new Map<string, string>();
     const key = leadingBits(address.toByteArray(), length);
@@ -25,6 +27,12 @@ export function compileNetworks(networks: Iterable<readonly [string, string]>): 
     table.set(length, names);
   }
   return { v4: longestFirst(v4), v6: longestFirst(v6), found: new Map() };
+}
+
+/** IPv4-mapped networks are IPv4, as their addresses are; what holds more than these is IPv6. */
+function unmapped([address, length]: Network): Network {
+  const isMapped = address instanceof ipaddr.IPv6 && address.isIPv4MappedAddress() && length >= 96;
+  return isMapped ? [address.toIPv4Address(), length - 96] : [address, length];
 }
 
 /** The name of the longest network that the address is in. IPv4-mapped addresses are IPv4. */

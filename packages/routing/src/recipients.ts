@@ -20,7 +20,10 @@ export type Existence = "known" | "unknown" | {
   readonly key: string;
 };
 
-/** Whether the recipient exists, as its domain finds that out. Aliases and postmaster always do. */
+/**
+ * Whether the recipient exists, as its domain finds that out: the whole address or, failing that, the one
+ * without its detail. Aliases and postmaster always do.
+ */
 export function existence(
   { domain }: FoundDomain,
   address: Address,
@@ -32,20 +35,28 @@ export function existence(
   if (
     aliasesOf(domain, address) !== undefined || base.local.toLowerCase() === "postmaster"
   ) return "known";
-  if (recipients.verify === "pattern") {
-    return matches(patternOf(domain, recipients.pattern), base.text) ? "known" : "unknown";
+  for (const one of base === address ? [address] : [address, base]) {
+    if (recipients.verify === "pattern") {
+      if (matches(patternOf(domain, recipients.pattern), one.text)) return "known";
+      continue;
+    }
+    const key = addressKey(one);
+    const answer = known?.get(key);
+    if (answer === undefined) return { ask: recipients.verify, key };
+    if (answer) return "known";
   }
-  const key = addressKey(base);
-  const answer = known?.get(key);
-  if (answer === undefined) return { ask: recipients.verify, key };
-  return answer ? "known" : "unknown";
+  return "unknown";
 }
 
-/** The mailboxes that an address stands for, or undefined when they are too many. */
+/**
+ * The mailboxes that an address stands for, or undefined when they are too many. What is stripped of its
+ * detail is not an address that is `known` with it from a list.
+ */
 export function expand(
   snapshot: Snapshot,
   address: Address,
   note: (reason: Reason) => void,
+  known?: ReadonlyMap<string, boolean>,
 ): readonly Address[] | undefined {
   const mailboxes = new Map<string, Address>();
   const expanded = new Set<string>();
@@ -58,7 +69,8 @@ export function expand(
     const key = addressKey(next.address);
     // An alias that comes round to an address on its own way means that mailbox itself.
     if (domain === undefined || aliases === undefined || next.way.includes(key)) {
-      const mailbox = domain?.subAddressing?.strip
+      const isListed = domain?.recipients.verify === "list" && known?.get(key) === true;
+      const mailbox = domain?.subAddressing?.strip && !isListed
         ? withoutDetail(domain, next.address)
         : next.address;
       mailboxes.set(addressKey(mailbox), mailbox);

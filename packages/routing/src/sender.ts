@@ -74,8 +74,12 @@ export function refuseSender(snapshot: Snapshot, facts: SenderFacts): Refusal | 
   const { session, reversePath, declaredSize } = facts;
   const most = messageSizeFor(snapshot, session);
   if (declaredSize !== undefined && declaredSize > most) return tooLarge(most);
-  if (reversePath === "") return undefined;
   const { client, user } = senderOf(snapshot, session);
+  if (session.user !== undefined && user === undefined) {
+    const text = "The user that you authenticated as is gone or disabled";
+    return { action: "reject", code: 530, enhanced: "5.7.0", text };
+  }
+  if (reversePath === "") return undefined;
   const senders = user?.senders;
   const domains = client?.senderDomains;
   if (senders === undefined && domains === undefined) return undefined;

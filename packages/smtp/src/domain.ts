@@ -15,9 +15,10 @@ export type ParsedDomain =
   | { readonly domain: Domain }
   | { readonly fault: DomainFault };
 
+// With the underscore, which RFC 5321 does not have and hosts within companies do.
 const asciiName =
-  /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*$/;
-const label = /^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?$/;
+  /^[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?)*$/;
+const label = /^[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?$/;
 // What a U-label never holds: controls, spaces, ASCII but letters, digits and hyphen, other dots.
 const notInULabel = /[\p{Cc}\p{Cf}\p{Co}\p{Cs}\p{Z}\u3002\uff0e\uff61]|(?![a-z0-9-])\p{ASCII}/u;
 

@@ -96,7 +96,7 @@ export function openDatabase(url: string, options: DatabaseOptions): Database {
       // As the driver and our statements read them.
       DateStyle: "ISO",
       bytea_output: "hex",
-      default_transaction_isolation: "read committed",
+      default_transaction_isolation: "read committed" as const,
       ...(options.plansOnce ? { plan_cache_mode: "force_generic_plan" } : {}),
     },
   };

@@ -1,8 +1,8 @@
 /**
  * The connections to Postgres. There are clients side by side: a plain one for the statements
  * written by hand (queue, spool), one that belongs to Drizzle, which changes the parsers of the
- * client it is given, some of one connection each for pieces of large content, and one that only
- * asks whether Postgres still answers.
+ * client it is given, and some of one connection each: for pieces of large content, for the heartbeat,
+ * for the upkeep, and one that only asks whether Postgres still answers.
  */
 import { drizzle, type PostgresJsDatabase } from "drizzle-orm/postgres-js";
 import postgres, { type Sql } from "postgres";
@@ -21,6 +21,13 @@ export interface Database {
    * disk: that of the message, which comes after them, waits for all that was written before it.
    */
   readonly pieces: Turns<Sql>;
+  /**
+   * A client of one connection for what decides whether a process lives: its statements must not wait
+   * until others, which may hang in somebody's lock, let a connection go.
+   */
+  readonly heartbeat: Sql;
+  /** A client of one connection for the upkeep, which may wait for locks and takes none from the rest. */
+  readonly upkeep: Sql;
   /** Ends all connections; waits at most so many seconds for statements under way. */
   close(seconds?: number): Promise<void>;
 }
@@ -100,7 +107,7 @@ export function openDatabase(url: string, options: DatabaseOptions): Database {
       ...(options.plansOnce ? { plan_cache_mode: "force_generic_plan" } : {}),
     },
   };
-  const connect = (changes: Partial<typeof settings> = {}) =>
+  const connect = (changes: Partial<typeof settings> & { readonly max_lifetime?: null } = {}) =>
     // The driver's types do not know of the socket.
     postgres(address, { ...settings, ...changes, ...{ socket: sockets.opener() } });
   const sql = withoutLateRollback(connect());
@@ -109,6 +116,9 @@ export function openDatabase(url: string, options: DatabaseOptions): Database {
     { length: PIECES_AT_ONCE },
     () => connect({ max: 1, connection: { ...settings.connection, synchronous_commit: "off" } }),
   );
+  const heartbeat = withoutLateRollback(connect({ max: 1 }));
+  // Kept for good: its session has the lock of the upkeep.
+  const upkeep = withoutLateRollback(connect({ max: 1, max_lifetime: null }));
   const forWatch = connect({ max: 1 });
   const watch = new SilenceWatch({
     ask: () => forWatch`select 1`,
@@ -119,8 +129,10 @@ export function openDatabase(url: string, options: DatabaseOptions): Database {
     sql,
     drizzle: drizzle(forDrizzle),
     pieces: new Turns<Sql>(forPieces),
+    heartbeat,
+    upkeep,
     close: async (timeout = 5) => {
-      const clients = [sql, forDrizzle, ...forPieces, forWatch];
+      const clients = [sql, forDrizzle, ...forPieces, heartbeat, upkeep, forWatch];
       await Promise.all(clients.map((client) => client.end({ timeout })));
       watch.end();
     },

@@ -3,7 +3,7 @@
  * how many deliveries at once they bear, and what they said last.
  */
 import type { DestinationLimits } from "@postern/config";
-import type { PendingQuery, Row, Sql } from "postgres";
+import type { PendingQuery, Row, Sql, TransactionSql } from "postgres";
 import type { DeliveryOutcome } from "./records.ts";
 import { storableJson } from "./storable.ts";
 
@@ -95,7 +95,7 @@ export async function endProbes(sql: Sql, ids: readonly number[]): Promise<void>
  * Expressions for the `with` of a statement: `freed` are the deliveries (`d`) of which that holds, whose
  * claims come free. Each may have been a probe, so their destinations may be probed again.
  */
-export function freeing(sql: Sql, condition: PendingQuery<Row[]>) {
+export function freeing(sql: Sql | TransactionSql, condition: PendingQuery<Row[]>) {
   return sql`
     freed as (
       -- Said in so many words, so that an index of what is claimed serves, and not all that waits is read.

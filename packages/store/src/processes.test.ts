@@ -1,7 +1,7 @@
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { createTestDatabase, type TestDatabase } from "../../../tests/database.ts";
 import { eventually } from "../../../tests/end-to-end/eventually.ts";
-import { type Database, keepRegistered, openDatabase, type Registration } from "./index.ts";
+import { type Database, keepRegistered, keepUp, openDatabase, type Registration } from "./index.ts";
 import { register } from "./testing/mail.ts";
 
 let created: TestDatabase;
@@ -106,4 +106,74 @@ test("nobody is taken for dead soon after Postgres began", async () => {
   expect(await isThere(worker)).toBe(true);
   await beginAgo("31 s");
   await eventually("the dead is removed", () => isGone(worker));
+});
+
+describe("while somebody has a table locked", () => {
+  let locker: Database;
+
+  beforeEach(() => {
+    locker = openDatabase(created.url, { applicationName: "locker", connections: 2 });
+  });
+
+  afterEach(() => locker.close());
+
+  /** Whether so many statements wait for a lock. */
+  async function waiting(count: number): Promise<boolean> {
+    const rows = await locker.sql`
+      select 1 from pg_stat_activity
+      where datname = current_database() and wait_event_type = 'Lock'`;
+    return rows.length === count;
+  }
+
+  async function seenAt(id: number): Promise<string> {
+    const [row] = await locker.sql`select seen_at::text from processes where id = ${id}`;
+    return row?.seen_at;
+  }
+
+  test("a process whose other statements hang in the lock renews its row", async () => {
+    const { id } = await keep(10);
+    let hanging: Promise<unknown> | undefined;
+    await locker.sql.begin(async (transaction) => {
+      await transaction`lock table recipients in access exclusive mode`;
+      hanging = Promise.all(
+        [1, 2, 3, 4].map(() => database.sql`select count(*) from recipients`),
+      );
+      await eventually("they hang", () => waiting(4));
+      const seen = await seenAt(id);
+      await eventually("the row is renewed", async () => await seenAt(id) !== seen);
+    });
+    await hanging;
+  });
+
+  test("a process that removes dead ones renews its row", async () => {
+    const errors: unknown[] = [];
+    const { id, stop } = await keepRegistered(database, {
+      description: { kind: "admin", host: "here", pid: 2 },
+      everyMilliseconds: 10,
+      onError: (error) => errors.push(error),
+    });
+    await locker.sql.begin(async (transaction) => {
+      await transaction`lock table deliveries in access exclusive mode`;
+      await eventually("the removal hangs", () => waiting(1));
+      const seen = await seenAt(id);
+      await eventually("the row is renewed", async () => await seenAt(id) !== seen);
+    });
+    await stop();
+    expect(errors[0]).toMatchObject({ code: "57014" });
+  });
+
+  test("the upkeep hangs, and nothing else for want of a connection", async () => {
+    const narrow = openDatabase(created.url, { applicationName: "narrow", connections: 1 });
+    const retention = { content: 7 * 24 * 3600, messages: 30 * 24 * 3600 };
+    await keepUp(narrow, retention);
+    let upkeep: Promise<unknown> | undefined;
+    await locker.sql.begin(async (transaction) => {
+      await transaction`lock table contents_default in access exclusive mode`;
+      upkeep = keepUp(narrow, retention);
+      await eventually("it hangs", () => waiting(1));
+      expect((await narrow.sql`select 1 as one`)[0]).toEqual({ one: 1 });
+    });
+    expect(await upkeep).toMatchObject({ made: 0 });
+    await narrow.close();
+  });
 });

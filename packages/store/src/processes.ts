@@ -19,6 +19,12 @@ const RELIED_MILLISECONDS = LEASE_SECONDS * 1000 - 5_000;
 /** So many renewals, the first ones or a late one and those after it, take nobody else for dead. */
 const GRACE_RENEWALS = 2;
 
+/**
+ * Removing dead processes has so long, in seconds: it may meet locks of others, and the next renewal,
+ * which waits for it, must come in time.
+ */
+const REMOVAL_SECONDS = 5;
+
 /** Pause before what waits for a renewal asks for the next one, in milliseconds. */
 const CONFIRM_PAUSE = 500;
 
@@ -35,7 +41,7 @@ export interface ProcessDescription {
 
 /** Adds a row for this process and answers its id. */
 export async function registerProcess(
-  { sql }: Database,
+  { heartbeat: sql }: Database,
   { kind, host, pid, listening = [] }: ProcessDescription,
 ): Promise<number> {
   const [row] = await sql`
@@ -46,13 +52,13 @@ export async function registerProcess(
 }
 
 /** Renews the row; false when it is gone: others took this process for dead. */
-export async function renewProcess({ sql }: Database, id: number): Promise<boolean> {
+export async function renewProcess({ heartbeat: sql }: Database, id: number): Promise<boolean> {
   const rows = await sql`update processes set seen_at = now() where id = ${id} returning id`;
   return rows.length > 0;
 }
 
 /** Ends a process in good order: its row goes and its claims come free at once. */
-export async function removeProcess({ sql }: Database, id: number): Promise<void> {
+export async function removeProcess({ heartbeat: sql }: Database, id: number): Promise<void> {
   await sql`
     with gone as (
       delete from processes where id = ${id}
@@ -66,26 +72,30 @@ export async function removeProcess({ sql }: Database, id: number): Promise<void
  * may be made under an id that is being removed: then it comes free the next time.
  */
 export async function removeDeadProcesses(
-  { sql }: Database,
+  { heartbeat }: Database,
 ): Promise<{ readonly processes: number; readonly claims: number }> {
-  const [row] = await sql`
-    with dead as (
-      delete from processes where seen_at < now() - make_interval(secs => ${LEASE_SECONDS})
-      returning id
-    ), ${
-    freeing(
-      sql,
-      sql`d.worker_id in (select id from dead)
-        or d.worker_id is not null and not exists (select from processes p where p.id = d.worker_id)`,
-    )
-  }
-    select (select count(*)::int from dead) as processes, (select count(*)::int from freed) as claims`;
-  if (Number(row?.claims) > 0) await sql`select pg_notify(${QUEUE_CHANNEL}, '')`;
-  return { processes: Number(row?.processes), claims: Number(row?.claims) };
+  return await heartbeat.begin(async (sql) => {
+    await sql.unsafe(`set local statement_timeout = '${REMOVAL_SECONDS}s'`);
+    const [row] = await sql`
+      with dead as (
+        delete from processes where seen_at < now() - make_interval(secs => ${LEASE_SECONDS})
+        returning id
+      ), ${
+      freeing(
+        sql,
+        sql`d.worker_id in (select id from dead)
+          or not exists (select from processes p where p.id = d.worker_id)`,
+      )
+    }
+      select (select count(*)::int from dead) as processes,
+        (select count(*)::int from freed) as claims`;
+    if (Number(row?.claims) > 0) await sql`select pg_notify(${QUEUE_CHANNEL}, '')`;
+    return { processes: Number(row?.processes), claims: Number(row?.claims) };
+  });
 }
 
 /** Whether Postgres began to run so lately that a live process may not have renewed its row since. */
-async function beganLately({ sql }: Database): Promise<boolean> {
+async function beganLately({ heartbeat: sql }: Database): Promise<boolean> {
   const [row] = await sql`
     select pg_postmaster_start_time() > now() - make_interval(secs => ${LEASE_SECONDS}) as lately`;
   return row?.lately;

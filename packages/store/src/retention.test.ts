@@ -71,10 +71,12 @@ async function partitionOf(table: string, id: string): Promise<string> {
 describe("partitions", () => {
   test("are made ahead, once, by one process at a time", async () => {
     const now = Date.parse("2026-03-01T12:00:00Z");
+    const another = openDatabase(created.url, { applicationName: "another" });
     const [one, other] = await Promise.all([
       keepUp(database, retention, now),
-      keepUp(database, retention, now),
+      keepUp(another, retention, now),
     ]);
+    await another.close();
     expect([one?.made ?? 0, other?.made ?? 0].sort()).toEqual([0, 16]);
     expect(await keepUp(database, retention, now)).toMatchObject({ made: 0 });
     expect(await keepUp(database, retention, now + DAY)).toMatchObject({ made: 4 });

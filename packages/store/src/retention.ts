@@ -45,45 +45,43 @@ const REMOVED_AT_ONCE = 1_000;
 /** Pauses longer ago than this concern no message any more. */
 const PAUSES_KEPT = "400 days";
 
-/** Does what is due; undefined when another process is at it. */
+/**
+ * Does what is due; undefined when another process is at it. All of it is said on one connection, whose
+ * session has the lock: a process has one upkeep at a time.
+ */
 export async function keepUp(
-  { sql }: Database,
+  { upkeep: sql }: Database,
   retention: Settings["retention"],
   now = Date.now(),
 ): Promise<Upkeep | undefined> {
-  const lock = await sql.reserve();
+  const [row] = await sql`select pg_try_advisory_lock(${UPKEEP_LOCK}) as mine`;
+  if (row?.mine !== true) return undefined;
   try {
-    const [row] = await lock`select pg_try_advisory_lock(${UPKEEP_LOCK}) as mine`;
-    if (row?.mine !== true) return undefined;
-    try {
-      const made = await makePartitions(sql, now);
-      const contentEnd = now - retention.content * 1000;
-      const messagesEnd = now - Math.max(retention.messages, retention.content) * 1000;
-      const dropped: string[] = [];
-      const kept = new Set<string>();
-      let removed = 0;
-      const letGo = async (tables: readonly Partitioned[], end: number) => {
-        for (const day of await oldDays(sql, tables, end)) {
-          if (await isTooMuch(sql, day, end, now)) {
-            for (const name of day.partitions.map(partitionName)) kept.add(name);
-            removed += await removeFinished(sql, day, end, now);
-          } else {
-            await sql.begin((transaction) => dropDay(transaction, day, end, now));
-            dropped.push(...day.partitions.map(partitionName));
-          }
+    const made = await makePartitions(sql, now);
+    const contentEnd = now - retention.content * 1000;
+    const messagesEnd = now - Math.max(retention.messages, retention.content) * 1000;
+    const dropped: string[] = [];
+    const kept = new Set<string>();
+    let removed = 0;
+    const letGo = async (tables: readonly Partitioned[], end: number) => {
+      for (const day of await oldDays(sql, tables, end)) {
+        if (await isTooMuch(sql, day, end, now)) {
+          for (const name of day.partitions.map(partitionName)) kept.add(name);
+          removed += await removeFinished(sql, day, end, now);
+        } else {
+          await sql.begin((transaction) => dropDay(transaction, day, end, now));
+          dropped.push(...day.partitions.map(partitionName));
         }
-        removed += await removeStragglers(sql, tables, end, now);
-      };
-      await letGo(["contents"], contentEnd);
-      await letGo(Object.keys(PARTITIONED) as Partitioned[], messagesEnd);
-      await sql`
-        delete from destination_pauses where resumed_at < now() - ${PAUSES_KEPT}::interval`;
-      return { made, dropped, kept: [...kept], removed };
-    } finally {
-      await lock`select pg_advisory_unlock(${UPKEEP_LOCK})`;
-    }
+      }
+      removed += await removeStragglers(sql, tables, end, now);
+    };
+    await letGo(["contents"], contentEnd);
+    await letGo(Object.keys(PARTITIONED) as Partitioned[], messagesEnd);
+    await sql`
+      delete from destination_pauses where resumed_at < now() - ${PAUSES_KEPT}::interval`;
+    return { made, dropped, kept: [...kept], removed };
   } finally {
-    lock.release();
+    await sql`select pg_advisory_unlock(${UPKEEP_LOCK})`;
   }
 }
 

@@ -11,3 +11,9 @@ export const CONFIGURATION_LOCK = 7_025_002;
 
 /** The advisory lock of the one process that looks after partitions and retention. */
 export const UPKEEP_LOCK = 7_025_003;
+
+/**
+ * The advisory lock of content whose message is not there: who removes such content has it, who makes a
+ * message of it shares it. So no message is committed for pieces that are just being removed.
+ */
+export const PIECES_LOCK = 7_025_004;

@@ -5,8 +5,3 @@ import { v7 } from "uuid";
 export function newQueueId(at?: Date): string {
   return at === undefined ? v7() : v7({ msecs: at.getTime() });
 }
-
-/** When a queue id was made, in milliseconds since 1970. */
-export function timeOfId(id: string): number {
-  return parseInt(id.slice(0, 8) + id.slice(9, 13), 16);
-}

@@ -59,6 +59,15 @@ export const LONGEST_RECEPTION = DAY;
 /** Give up waiting for a lock soon: everybody else waits behind us. Tried again soon. */
 export const LOCK_TIMEOUT = "300ms";
 
+/**
+ * The time by which partitions come and go, in milliseconds: that of Postgres, the same for all. By the
+ * clock of a process that is days ahead mail would go that came just now.
+ */
+export async function timeOfPostgres(sql: Sql): Promise<number> {
+  const [row] = await sql`select floor(extract(epoch from now()) * 1000)::int8 as now`;
+  return Number(row?.now);
+}
+
 /** A partition of one day. */
 export interface DayPartition {
   readonly table: Partitioned;

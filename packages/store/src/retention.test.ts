@@ -1,5 +1,5 @@
 import { v7 } from "uuid";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { createTestDatabase, type TestDatabase } from "../../../tests/database.ts";
 import { eventually } from "../../../tests/end-to-end/eventually.ts";
 import {
@@ -280,11 +280,7 @@ test("what is being received when its day is dropped stays, and is dropped when 
 
 test("a message whose pieces are gone is refused, and those committed with it are not", async () => {
   const spool = openSpool(database);
-  // Content that came in slowly: nobody looks for pieces that are an hour old at most.
-  const [lost, whole] = [2, 2].map((hours) => {
-    const id = v7({ msecs: Date.now() - hours * 3_600_000 });
-    return { id, content: spool.receive(id) };
-  });
+  const [lost, whole] = [v7(), v7()].map((id) => ({ id, content: spool.receive(id) }));
   for (const { content } of [lost!, whole!]) await content.add(new Uint8Array(PIECE_BYTES + 1));
   await database.sql`delete from contents where message_id = ${lost!.id} and ordinal = 0`;
   const small = v7();
@@ -302,4 +298,72 @@ test("a message whose pieces are gone is refused, and those committed with it ar
   for (const id of [whole!.id, small]) {
     expect(await has(id)).toEqual({ message: true, content: true });
   }
+});
+
+describe("clocks that differ", () => {
+  afterEach(() => {
+    vi.restoreAllMocks();
+  });
+
+  /** The clock of this process is so far ahead. */
+  function shiftClock(milliseconds: number): void {
+    const now = Date.now;
+    vi.spyOn(Date, "now").mockImplementation(() => now() + milliseconds);
+  }
+
+  test("an upkeep goes by the clock of Postgres", async () => {
+    await keepUp(database, retention);
+    const now = Date.now();
+    const delivered = await received(now, { at: now, state: "delivered" });
+    const arriving = v7();
+    const incoming = openSpool(database).receive(arriving);
+    await incoming.add(new Uint8Array(PIECE_BYTES + 1));
+    shiftClock(40 * DAY);
+    expect(await keepUp(database, retention)).toEqual({
+      made: 0,
+      dropped: [],
+      kept: [],
+      removed: 0,
+    });
+    expect(await openSpool(database).removeOrphans()).toBe(0);
+    await incoming.commit(envelope(new Date()));
+    for (const id of [delivered, arriving]) {
+      expect(await has(id)).toEqual({ message: true, content: true });
+    }
+  });
+
+  test("of an ingress that is days behind, a message is refused whose pieces are gone", async () => {
+    const behind = v7({ msecs: Date.now() - 10 * DAY });
+    const incoming = openSpool(database).receive(behind);
+    await incoming.add(new Uint8Array(PIECE_BYTES + 1));
+    // The rest of it comes when the first piece is over and gone.
+    expect(await keepUp(database, retention)).toMatchObject({ removed: 1 });
+    shiftClock(-10 * DAY);
+    await expect(incoming.commit(envelope(new Date()))).rejects.toThrow(
+      "content 1 are in the store",
+    );
+    expect(await has(behind)).toEqual({ message: false, content: true });
+  });
+
+  test("pieces that are over do not go while their message is being committed", async () => {
+    await keepUp(database, retention);
+    const behind = v7({ msecs: Date.now() - 10 * DAY });
+    const incoming = openSpool(database).receive(behind);
+    await incoming.add(new Uint8Array(PIECE_BYTES + 1));
+    let committing: Promise<void> | undefined;
+    await database.sql.begin(async (transaction) => {
+      await transaction`lock table deliveries in access exclusive mode`;
+      committing = incoming.commit(envelope(new Date()));
+      await eventually("its pieces are found, and it waits", async () => {
+        const [row] = await database.sql`
+          select count(*)::int as n from pg_locks
+          where relation = 'deliveries'::regclass and not granted`;
+        return row!.n > 0;
+      });
+      await expect(keepUp(database, retention)).rejects.toMatchObject({ code: "55P03" });
+    });
+    await committing;
+    expect(await keepUp(database, retention)).toMatchObject({ removed: 0 });
+    expect(await has(behind)).toEqual({ message: true, content: true });
+  });
 });

@@ -6,7 +6,7 @@
  */
 import type { Settings } from "@postern/config";
 import type { Sql, TransactionSql } from "postgres";
-import { UPKEEP_LOCK } from "./channels.ts";
+import { PIECES_LOCK, UPKEEP_LOCK } from "./channels.ts";
 import type { Database } from "./connection.ts";
 import {
   type DayPartition,
@@ -19,6 +19,7 @@ import {
   type Partitioned,
   partitionName,
   partitions,
+  timeOfPostgres,
 } from "./partitions.ts";
 
 /** What an upkeep did. */
@@ -47,16 +48,17 @@ const PAUSES_KEPT = "400 days";
 
 /**
  * Does what is due; undefined when another process is at it. All of it is said on one connection, whose
- * session has the lock: a process has one upkeep at a time.
+ * session has the lock: a process has one upkeep at a time. Only tests say what time it is.
  */
 export async function keepUp(
   { upkeep: sql }: Database,
   retention: Settings["retention"],
-  now = Date.now(),
+  at?: number,
 ): Promise<Upkeep | undefined> {
   const [row] = await sql`select pg_try_advisory_lock(${UPKEEP_LOCK}) as mine`;
   if (row?.mine !== true) return undefined;
   try {
+    const now = at ?? await timeOfPostgres(sql);
     const made = await makePartitions(sql, now);
     const contentEnd = now - retention.content * 1000;
     const messagesEnd = now - Math.max(retention.messages, retention.content) * 1000;
@@ -139,6 +141,12 @@ async function isTooMuch(sql: Sql, day: Day, end: number, now: number): Promise<
   return Number(row?.count) > MOST_MOVED || withContent && Number(row?.bytes) > MOST_BYTES_MOVED;
 }
 
+/** Whoever has content in the store, and no message of it yet, learns before or after what is gone. */
+async function lockOutPieces(transaction: TransactionSql): Promise<void> {
+  await transaction.unsafe(`set local lock_timeout = '${LOCK_TIMEOUT}'`);
+  await transaction`select pg_advisory_xact_lock(${PIECES_LOCK})`;
+}
+
 async function dropDay(
   transaction: TransactionSql,
   day: Day,
@@ -146,7 +154,7 @@ async function dropDay(
   now: number,
 ): Promise<void> {
   const names = day.partitions.map(partitionName).join(", ");
-  await transaction.unsafe(`set local lock_timeout = '${LOCK_TIMEOUT}'`);
+  await lockOutPieces(transaction);
   // Nobody may change what lives while it is moved.
   await transaction.unsafe(`lock table ${names} in share mode`);
   await transaction.unsafe(`
@@ -174,14 +182,17 @@ async function removeFinished(sql: Sql, day: Day, end: number, now: number): Pro
       [after],
     );
     if (row === undefined) return removed;
-    const gone = await sql.unsafe(
-      `delete from ${name} c
-      where c.message_id > $1 and c.message_id <= $2 and not exists (
-        select 1 from (${living(day, end, now)}) l
-        where l.message_id = c.message_id and l.message_id > $1 and l.message_id <= $2)
-      returning c.message_id`,
-      [after, row.last],
-    );
+    const gone = await sql.begin(async (transaction) => {
+      await lockOutPieces(transaction);
+      return await transaction.unsafe(
+        `delete from ${name} c
+        where c.message_id > $1 and c.message_id <= $2 and not exists (
+          select 1 from (${living(day, end, now)}) l
+          where l.message_id = c.message_id and l.message_id > $1 and l.message_id <= $2)
+        returning c.message_id`,
+        [after, row.last],
+      );
+    });
     removed += new Set(gone.map(({ message_id }) => message_id)).size;
     after = row.last;
   }
@@ -197,23 +208,28 @@ async function removeStragglers(
   const source = tables.includes("messages") ? "messages" : "contents";
   const key = PARTITIONED[source];
   const old = { from: 0, to: end };
+  const over = `
+    select distinct ${key} as id from ${source}_default d
+    where ${within(key, old)} and not exists (
+      select 1 from (${living(old, end, now)}) l where l.message_id = d.${key})`;
   let removed = 0;
   for (;;) {
-    const rows = await sql.unsafe(`
-      select distinct ${key} as id from ${source}_default d
-      where ${within(key, old)} and not exists (
-        select 1 from (${living(old, end, now)}) l where l.message_id = d.${key})
-      limit ${REMOVED_AT_ONCE}`);
-    const ids = rows.map((row) => row.id as string);
-    if (ids.length === 0) return removed;
-    await sql.begin(async (transaction) => {
+    const found = await sql.unsafe(`${over} limit ${REMOVED_AT_ONCE}`);
+    if (found.length === 0) return removed;
+    removed += await sql.begin(async (transaction) => {
+      await lockOutPieces(transaction);
+      // What got its message meanwhile is no longer among them.
+      const rows = await transaction.unsafe(`${over} and d.${key} = any ($1::uuid[])`, [
+        found.map(({ id }) => id),
+      ]);
+      const ids = rows.map(({ id }) => id);
       for (const table of tables) {
         await transaction.unsafe(
           `delete from ${table}_default where ${PARTITIONED[table]} = any ($1::uuid[])`,
           [ids],
         );
       }
+      return ids.length;
     });
-    removed += ids.length;
   }
 }

@@ -9,12 +9,12 @@
  */
 import type { Sql, TransactionSql } from "postgres";
 import { Announcer } from "./announcer.ts";
+import { PIECES_LOCK } from "./channels.ts";
 import type { Database } from "./connection.ts";
 import { isUnavailable } from "./connection.ts";
 import { DestinationIds } from "./destination-ids.ts";
-import { timeOfId } from "./ids.ts";
 import { type MessageRows, messageRows } from "./message-rows.ts";
-import { firstIdAt, LONGEST_RECEPTION, throughNewPartition } from "./partitions.ts";
+import { firstIdAt, LONGEST_RECEPTION, throughNewPartition, timeOfPostgres } from "./partitions.ts";
 import { BufferPool, PieceBuffer } from "./piece-buffer.ts";
 import { PIECE_BYTES, writePiece } from "./pieces.ts";
 import type { AcceptedMessage } from "./records.ts";
@@ -23,9 +23,6 @@ import { storableJson } from "./storable.ts";
 /** A batch takes no further message once it has so many bytes of content or so many recipients. */
 const BATCH_BYTES = 8 * 1024 * 1024;
 const BATCH_RECIPIENTS = 5_000;
-
-/** Pieces of content that began to come less than so many milliseconds ago cannot have gone. */
-const CERTAIN = LONGEST_RECEPTION / 24;
 
 /** Batches under way at once: while one waits for the disk the next is being put together. */
 const BATCHES_AT_ONCE = 2;
@@ -106,12 +103,10 @@ export function openSpool({ sql, pieces: forPieces }: Database): Spool {
       accepted.flatMap(({ recipients }) => recipients.map(({ destination }) => destination)),
     );
     const rows = messageRows(accepted, destinations);
-    const doubtful = batch.filter(({ message, contentBytes }) =>
-      contentBytes < 0 && Date.now() - timeOfId(message.id) > CERTAIN
-    );
+    const inPieces = batch.filter(({ contentBytes }) => contentBytes < 0);
     await throughNewPartition(() =>
-      doubtful.length === 0 ? insertBatch(sql, batch, rows) : sql.begin(async (transaction) => {
-        await expectPieces(transaction, doubtful);
+      inPieces.length === 0 ? insertBatch(sql, batch, rows) : sql.begin(async (transaction) => {
+        await expectPieces(transaction, inPieces);
         await insertBatch(transaction, batch, rows);
       })
     );
@@ -180,15 +175,25 @@ export function openSpool({ sql, pieces: forPieces }: Database): Spool {
     },
 
     async removeOrphans() {
+      const now = await timeOfPostgres(sql);
       // What is older still goes with its partition.
-      const rows = await sql`
-        delete from contents c
+      const found = await sql`
+        select distinct message_id as id from contents c
         where c.ordinal >= 0
-          and c.message_id between ${firstIdAt(Date.now() - 2 * LONGEST_RECEPTION)}
-            and ${firstIdAt(Date.now() - LONGEST_RECEPTION)}
-          and not exists (select 1 from messages m where m.id = c.message_id)
-        returning 1`;
-      return rows.length;
+          and c.message_id between ${firstIdAt(now - 2 * LONGEST_RECEPTION)}
+            and ${firstIdAt(now - LONGEST_RECEPTION)}
+          and not exists (select 1 from messages m where m.id = c.message_id)`;
+      if (found.length === 0) return 0;
+      return await sql.begin(async (transaction) => {
+        await transaction`select pg_advisory_xact_lock(${PIECES_LOCK})`;
+        const ids = found.map(({ id }) => id);
+        const rows = await transaction`
+          delete from contents c
+          where c.message_id = any (${ids}::uuid[])
+            and not exists (select 1 from messages m where m.id = c.message_id)
+          returning 1`;
+        return rows.length;
+      });
     },
   };
 }
@@ -249,8 +254,12 @@ async function insertBatch(
       lateral (select case when asked then due else least(due, now()) end as at) as w`;
 }
 
-/** Throws where a piece is gone; those that are there cannot go before the transaction ends. */
+/**
+ * Throws where a piece is gone; those that are there cannot go before the transaction ends. However new
+ * the message: by the clock that made its id its day may be over.
+ */
 async function expectPieces(transaction: TransactionSql, batch: readonly Waiting[]) {
+  await transaction`select pg_advisory_xact_lock_shared(${PIECES_LOCK})`;
   const rows = await transaction`
     select message_id, sum(octet_length(bytes))::int8 as size from contents
     where message_id = any (${batch.map(({ message }) => message.id)}::uuid[])

@@ -1,5 +1,5 @@
 /** The ids of destinations, remembered: a destination's row is made once and never removed. */
-import type { Sql } from "postgres";
+import type { Row, Sql } from "postgres";
 import type { Destination } from "./records.ts";
 
 /** Answers the ids of destinations, adding those that are new, and the destinations of ids. */
@@ -20,16 +20,35 @@ export class DestinationIds {
       if (!this.#ids.has(key)) unknown.set(key, destination);
     }
     if (unknown.size === 0) return;
+    await this.#find(unknown);
+    if (unknown.size === 0) return;
+    // Their rows are read, not written, where they are there: somebody else may have them locked.
     const rows = await this.#sql`
       insert into destinations (relay, next_hop)
       select relay, next_hop
-      from json_to_recordset(${JSON.stringify([...unknown.values()].map(toRow))}::text::json)
-        as d (relay text, next_hop text)
+      from json_to_recordset(${asJson(unknown)}::text::json) as d (relay text, next_hop text)
       order by relay, next_hop
-      on conflict (relay, next_hop) do update set relay = excluded.relay
+      on conflict (relay, next_hop) do nothing
       returning id, relay, next_hop`;
+    this.#note(rows, unknown);
+    // Others made them meanwhile.
+    if (unknown.size > 0) await this.#find(unknown);
+  }
+
+  /** Remembers those that are in the books, and takes them out. */
+  async #find(unknown: Map<string, Destination>): Promise<void> {
+    const rows = await this.#sql`
+      select x.id, x.relay, x.next_hop
+      from json_to_recordset(${asJson(unknown)}::text::json) as d (relay text, next_hop text)
+      join destinations x on x.relay = d.relay and x.next_hop = d.next_hop`;
+    this.#note(rows, unknown);
+  }
+
+  #note(rows: Iterable<Row>, unknown: Map<string, Destination>): void {
     for (const row of rows) {
-      this.#remember(Number(row.id), { relay: row.relay, nextHop: row.next_hop });
+      const destination = { relay: row.relay, nextHop: row.next_hop };
+      this.#remember(Number(row.id), destination);
+      unknown.delete(keyOf(destination));
     }
   }
 
@@ -68,6 +87,8 @@ function keyOf({ relay, nextHop }: Destination): string {
   return `${relay} ${nextHop}`;
 }
 
-function toRow({ relay, nextHop }: Destination) {
-  return { relay, next_hop: nextHop };
+function asJson(destinations: ReadonlyMap<string, Destination>): string {
+  return JSON.stringify(
+    [...destinations.values()].map(({ relay, nextHop }) => ({ relay, next_hop: nextHop })),
+  );
 }

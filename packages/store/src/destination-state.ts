@@ -7,7 +7,10 @@ import type { PendingQuery, Row, Sql, TransactionSql } from "postgres";
 import type { DeliveryOutcome } from "./records.ts";
 import { storableJson } from "./storable.ts";
 
-/** What a batch of outcomes says of one destination. */
+/**
+ * What a batch of outcomes says of one destination; neither reached nor failed where only its probe is
+ * over, without result.
+ */
 export interface Feedback {
   readonly id: number;
   /** Deliveries for which the destination was there, whatever it said of the message. */
@@ -18,6 +21,16 @@ export interface Feedback {
   /** The last reply other than one that accepts. */
   readonly reply: string | null;
 }
+
+/** The probe of a destination came to no result. */
+export function probeEnded(id: number): Feedback {
+  return { id, reached: 0, failed: false, delays: [], reply: null };
+}
+
+/** The bounds of how many deliveries at once a destination may have; undefined: no limit. */
+export type ConcurrencyOf = (
+  id: number,
+) => NonNullable<DestinationLimits["concurrency"]> | undefined;
 
 /** Sums up outcomes by destination. A destination that anybody reached has not failed. */
 export function feedbackOf(outcomes: readonly DeliveryOutcome[]): Feedback[] {
@@ -37,20 +50,21 @@ export function feedbackOf(outcomes: readonly DeliveryOutcome[]): Feedback[] {
 }
 
 /**
- * Writes what was learnt. Rows are locked in the order of their ids, as every statement that locks
+ * Writes what was learnt, except of destinations that another statement has locked just now; answers the
+ * ids of the others. Rows are locked in the order of their ids, as every statement that locks
  * several does. A failure counts once while the queue waits for its end: others that were under way
  * add nothing. Success ends the waiting at once.
  */
 export async function learnOf(
   sql: Sql,
   feedback: readonly Feedback[],
-  concurrencyOf: (id: number) => NonNullable<DestinationLimits["concurrency"]> | undefined,
-): Promise<void> {
+  concurrencyOf: ConcurrencyOf,
+): Promise<number[]> {
   const rows = feedback.map(({ delays, ...one }) => {
     const bounds = concurrencyOf(one.id);
     return { ...one, delays, minimum: bounds?.minimum ?? null, maximum: bounds?.maximum ?? null };
   });
-  await sql`
+  const learnt = await sql`
     with f as (
       select * from json_to_recordset(${storableJson(rows)}::text::json)
         as f (id bigint, reached int, failed boolean, delays float8[], reply text,
@@ -59,7 +73,7 @@ export async function learnOf(
       select x.id, f.failed and f.reached = 0 and (x.failures = 0 or x.probe_until is not null)
         as failure
       from destinations x join f on f.id = x.id
-      order by x.id for update of x
+      order by x.id for update of x skip locked
     )
     update destinations x set
       failures = case when f.reached > 0 then 0 when l.failure then x.failures + 1
@@ -69,7 +83,7 @@ export async function learnOf(
         when l.failure then now() + make_interval(secs => (1 + 0.1 * random()) *
           f.delays[least(x.failures + 1, array_length(f.delays, 1))])
         else x.not_before end,
-      probe_until = case when f.reached > 0 or f.failed then null else x.probe_until end,
+      probe_until = null,
       last_reply = coalesce(f.reply, x.last_reply),
       last_reply_at = case when f.reply is null then x.last_reply_at else now() end,
       concurrency = case
@@ -79,21 +93,15 @@ export async function learnOf(
         when x.concurrency is null then null
         else least(f.maximum, x.concurrency + f.reached / greatest(x.concurrency, 1)) end
     from f join locked l on l.id = f.id
-    where x.id = f.id`;
-}
-
-/** Gives probes back that came to no result. */
-export async function endProbes(sql: Sql, ids: readonly number[]): Promise<void> {
-  await sql`
-    with locked as (
-      select id from destinations where id = any (${[...ids]}::bigint[]) order by id for update
-    )
-    update destinations x set probe_until = null from locked where x.id = locked.id`;
+    where x.id = f.id
+    returning x.id`;
+  return learnt.map(({ id }) => Number(id));
 }
 
 /**
  * Expressions for the `with` of a statement: `freed` are the deliveries (`d`) of which that holds, whose
- * claims come free. Each may have been a probe, so their destinations may be probed again.
+ * claims come free. Each may have been a probe, so their destinations may be probed again: at once, or when
+ * the time of the probe is over where another statement has the destination locked.
  */
 export function freeing(sql: Sql | TransactionSql, condition: PendingQuery<Row[]>) {
   return sql`
@@ -104,7 +112,7 @@ export function freeing(sql: Sql | TransactionSql, condition: PendingQuery<Row[]
     ), probed as (
       select id from destinations
       where id in (select destination_id from freed) and probe_until is not null
-      order by id for update
+      order by id for update skip locked
     ), probe_ended as (
       update destinations x set probe_until = null from probed where x.id = probed.id
     )`;

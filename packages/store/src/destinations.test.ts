@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { createTestDatabase, type TestDatabase } from "../../../tests/database.ts";
+import { eventually } from "../../../tests/end-to-end/eventually.ts";
 import {
   type Database,
   flushDestination,
@@ -71,6 +72,39 @@ test("a flush makes due what waits, but for what the sender wants later", async 
   expect(again.flatMap(({ recipients }) => recipients.map(({ forwardPath }) => forwardPath)))
     .toEqual(["a@flushed.test"]);
   expect(await flushDestination(database, await idOf("flushed.test"))).toBe(0);
+});
+
+test("a flush of a long queue goes in portions, and keeps the destination from nobody", async () => {
+  await accept(database, [to("a@long.test")]);
+  const id = await idOf("long.test");
+  await database.sql`update destinations set failures = 2 where id = ${id}`;
+  await database.sql`
+    insert into deliveries (message_id, destination_id, due_at, priority, attempts)
+    select gen_random_uuid(), ${id}, now() + make_interval(secs => 100 + n / 1500), n % 2, 1
+    from generate_series(1, 4500) n`;
+  const others = openDatabase(created.url, { applicationName: "others" });
+  let flushing: Promise<number | undefined> | undefined;
+  await others.sql.begin(async (transaction) => {
+    await transaction`lock table deliveries in share mode`;
+    flushing = flushDestination(database, id);
+    await eventually("it has come to the deliveries", async () => {
+      const rows = await others.sql`
+        select 1 from pg_locks where relation = 'deliveries'::regclass and not granted`;
+      return rows.length > 0;
+    });
+    const [row] = await transaction`
+      select not_before is not null as flushed from destinations where id = ${id}
+      for update nowait`;
+    expect(row).toEqual({ flushed: true });
+  });
+  expect(await flushing).toBe(4500);
+  const portions = await database.sql`
+    select count(*)::int as n from deliveries where destination_id = ${id} and attempts = 1
+      and due_at <= now()
+    group by due_at order by due_at`;
+  expect(portions.map(({ n }) => n)).toEqual([2000, 2000, 500]);
+  expect(await flushDestination(database, id)).toBe(0);
+  await others.close();
 });
 
 test("what does not exist is told", async () => {

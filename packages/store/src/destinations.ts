@@ -4,6 +4,7 @@
  * A pause stops claims, not what workers have in hand; the time of each pause is kept, because it
  * does not count against the lifetime of what waited.
  */
+import type { Sql } from "postgres";
 import type { Database } from "./connection.ts";
 import { QUEUE_CHANNEL } from "./channels.ts";
 import type { Destination } from "./records.ts";
@@ -30,10 +31,13 @@ export async function resumeDestination({ sql }: Database, id: number): Promise<
   return Number(row?.found) > 0;
 }
 
+/** So many deliveries become due in one transaction: for the time it takes nobody else has them. */
+const FLUSHED_AT_ONCE = 2_000;
+
 /**
  * Makes all that waits at a destination due now; one that fails is probed at once. What a sender
  * wants delivered later (RFC 4865) stays for later. Answers how many deliveries became due,
- * undefined when there is no such destination.
+ * undefined when there is no such destination. Should it end before its time, another one goes on.
  */
 export async function flushDestination(
   { sql }: Database,
@@ -42,17 +46,51 @@ export async function flushDestination(
   const which = typeof destination === "number"
     ? sql`id = ${destination}`
     : sql`relay = ${destination.relay} and next_hop = ${destination.nextHop}`;
-  const [row] = await sql`
+  // By itself: whoever has to say something of the destination does not wait for its whole queue.
+  const [flushed] = await sql`
     with flushed as (
       update destinations set not_before = case when failures > 0 then now() end, probe_until = null
       where ${which} returning id
-    ), due as (
-      update deliveries set due_at = now()
-      where destination_id in (select id from flushed) and worker_id is null and due_at > now()
-        and attempts > 0
-      returning 1
     )
-    select (select count(*) from flushed)::int as found, (select count(*) from due)::int as due,
-      pg_notify(${QUEUE_CHANNEL}, '')`;
-  return Number(row?.found) > 0 ? Number(row?.due) : undefined;
+    select id, pg_notify(${QUEUE_CHANNEL}, '') from flushed`;
+  if (flushed === undefined) return undefined;
+  let due = 0;
+  let from = { priority: -9, at: "-infinity" };
+  for (;;) {
+    const page = await flushPage(sql, Number(flushed.id), from);
+    due += page.count;
+    // What failed again meanwhile is not waited for.
+    if (page.count < FLUSHED_AT_ONCE) return due;
+    from = page.last;
+  }
+}
+
+/** A place in a destination's entries of the index deliveries_due. */
+interface Place {
+  readonly priority: number;
+  readonly at: string;
+}
+
+/** Makes due what waits from a place on, entry by entry; what others have just locked they see to. */
+async function flushPage(
+  sql: Sql,
+  id: number,
+  from: Place,
+): Promise<{ readonly count: number; readonly last: Place }> {
+  const [row] = await sql`
+    with page as (
+      select message_id, priority, due_at from deliveries
+      where destination_id = ${id} and worker_id is null and due_at > now() and attempts > 0
+        and (priority, due_at) >= (${from.priority}::smallint, ${from.at}::text::timestamptz)
+      order by priority, due_at limit ${sql.unsafe(String(FLUSHED_AT_ONCE))}
+      for update skip locked
+    ), due as (
+      update deliveries d set due_at = now() from page
+      where d.message_id = page.message_id and d.destination_id = ${id}
+    )
+    select (select count(*)::int from page) as count, priority, due_at::text as at,
+      pg_notify(${QUEUE_CHANNEL}, '')
+    from page order by priority desc, due_at desc limit 1`;
+  if (row === undefined) return { count: 0, last: from };
+  return { count: row.count, last: { priority: row.priority, at: row.at } };
 }

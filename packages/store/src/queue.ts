@@ -17,7 +17,8 @@ import { type Asked, type Look, mark, type Marked } from "./claim.ts";
 import { claimLimited } from "./claim-limited.ts";
 import type { Database } from "./connection.ts";
 import { DestinationIds } from "./destination-ids.ts";
-import { endProbes, feedbackOf, freeing, learnOf } from "./destination-state.ts";
+import { DestinationNews } from "./destination-news.ts";
+import { feedbackOf, freeing, probeEnded } from "./destination-state.ts";
 import type { LineKey } from "./due-lines.ts";
 import { InHand } from "./in-hand.ts";
 import { markOverdue, type WaitingTimes } from "./overdue.ts";
@@ -92,6 +93,8 @@ export function openQueue(
   const lookout = new Lookout(sql);
   const { lines } = lookout;
   const inHand = new InHand();
+  const concurrencyOf = (id: number) => limitsOf(destinations.of(id))?.concurrency;
+  const destinationNews = new DestinationNews(sql, concurrencyOf);
   let inDoubt = false;
 
   const now = () => lookout.now();
@@ -142,7 +145,7 @@ export function openQueue(
     const idleProbes = new Set(probing);
     for (const { destinationId } of claimed) idleProbes.delete(destinationId);
     if (idleProbes.size > 0) {
-      await endProbes(sql, [...idleProbes]);
+      await destinationNews.tell([...idleProbes].map(probeEnded));
       lookout.lookSoon();
     }
     // Not before all is done: what is not handed out must not count as in hand.
@@ -264,14 +267,12 @@ export function openQueue(
       announcer.announce(entered.reports);
 
       await destinations.recall(outcomes.map(({ destinationId }) => destinationId));
-      const concurrencyOf = (id: number) => limitsOf(destinations.of(id))?.concurrency;
-      const news = feedback.filter(({ id, failed, reply }) =>
+      const untold = feedback.filter(({ id, failed, reply }) =>
         failed || reply !== null || entered.failing.includes(id) || concurrencyOf(id) !== undefined
       );
       for (const { id } of feedback) idleProbes.delete(id);
       try {
-        if (news.length > 0) await learnOf(sql, news, concurrencyOf);
-        if (idleProbes.size > 0) await endProbes(sql, [...idleProbes]);
+        await destinationNews.tell([...untold, ...[...idleProbes].map(probeEnded)]);
         // All workers let the queue of a destination go on that is back.
         if (entered.failing.length > 0) await sql`select pg_notify(${QUEUE_CHANNEL}, '')`;
       } catch {
@@ -302,7 +303,7 @@ export function openQueue(
       for (const one of given) {
         if (inHand.letGo(workerId, one)?.probe) probes.add(one.destinationId);
       }
-      if (probes.size > 0) await endProbes(sql, [...probes]);
+      await destinationNews.tell([...probes].map(probeEnded));
     },
 
     untilNextDue(room = () => 1) {

@@ -22,6 +22,7 @@ export function startUpkeep(
 ): { stop(): Promise<void> } {
   /** Partitions that are kept, and said to be. */
   const kept = new Set<string>();
+  const goneThrough = new Map<string, number>();
   let failures = 0;
   let stopped = false;
   let timer: ReturnType<typeof setTimeout> | undefined;
@@ -29,7 +30,7 @@ export function startUpkeep(
 
   async function lookAfter() {
     try {
-      const done = await keepUp(database, retention());
+      const done = await keepUp(database, retention(), { goneThrough });
       failures = 0;
       const keptNow = done?.kept.filter((name) => !kept.has(name)) ?? [];
       if (keptNow.length > 0) {

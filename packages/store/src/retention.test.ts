@@ -73,13 +73,13 @@ describe("partitions", () => {
     const now = Date.parse("2026-03-01T12:00:00Z");
     const another = openDatabase(created.url, { applicationName: "another" });
     const [one, other] = await Promise.all([
-      keepUp(database, retention, now),
-      keepUp(another, retention, now),
+      keepUp(database, retention, { at: now }),
+      keepUp(another, retention, { at: now }),
     ]);
     await another.close();
     expect([one?.made ?? 0, other?.made ?? 0].sort()).toEqual([0, 16]);
-    expect(await keepUp(database, retention, now)).toMatchObject({ made: 0 });
-    expect(await keepUp(database, retention, now + DAY)).toMatchObject({ made: 4 });
+    expect(await keepUp(database, retention, { at: now })).toMatchObject({ made: 0 });
+    expect(await keepUp(database, retention, { at: now + DAY })).toMatchObject({ made: 4 });
     const id = await received(Date.parse("2026-03-04T23:59:59.999Z"));
     expect(await partitionOf("messages", id)).toBe("messages_20260304");
     expect(await partitionOf("recipients", id)).toBe("recipients_20260304");
@@ -89,7 +89,7 @@ describe("partitions", () => {
     const now = Date.now();
     const id = await received(now);
     expect(await partitionOf("contents", id)).toBe("contents_default");
-    await keepUp(database, retention, now);
+    await keepUp(database, retention, { at: now });
     expect(await partitionOf("contents", id)).toMatch(/^contents_\d{8}$/);
     const worker = await register(database);
     const claimed = await openQueue(database).claim({ workerId: worker, limit: 10 });
@@ -182,14 +182,14 @@ test("a worker that claims while partitions are made sees all there is", async (
 test("content goes first, messages later, by whole partitions; what lives on is moved", async () => {
   const now = Date.now();
   const then = now - 10 * DAY;
-  await keepUp(database, retention, then);
+  await keepUp(database, retention, { at: then });
   const ended = await received(then, { at: then + 1000, state: "delivered" });
   const lately = await received(then, { at: now - DAY, state: "delivered" });
   const held = await received(then, { at: then, state: "held" });
   const queued = await received(then);
   const fresh = await received(now, { at: now, state: "delivered" });
 
-  const first = await keepUp(database, retention, now);
+  const first = await keepUp(database, retention, { at: now });
   expect(first?.dropped).toContain(
     `contents_${new Date(then).toISOString().slice(0, 10).replaceAll("-", "")}`,
   );
@@ -199,11 +199,11 @@ test("content goes first, messages later, by whole partitions; what lives on is 
     expect(await has(id)).toEqual({ message: true, content: true });
   }
 
-  const second = await keepUp(database, retention, now + 7 * DAY);
+  const second = await keepUp(database, retention, { at: now + 7 * DAY });
   expect(second?.removed).toBe(1);
   expect(await has(lately)).toEqual({ message: true, content: false });
 
-  await keepUp(database, retention, now + 35 * DAY);
+  await keepUp(database, retention, { at: now + 35 * DAY });
   expect(await has(ended)).toEqual({ message: false, content: false });
   expect(await has(lately)).toEqual({ message: false, content: false });
   expect(await openMessages(database).get(ended)).toBeUndefined();
@@ -226,13 +226,14 @@ test("content goes first, messages later, by whole partitions; what lives on is 
 test("a day of which much lives on keeps its partitions, and loses the content of what is over, while others work", async () => {
   const now = Date.now();
   const then = now - 40 * DAY;
-  await keepUp(database, retention, then);
+  await keepUp(database, retention, { at: then });
   const ended = await received(then, { at: then + 1000, state: "delivered" });
   const held = await received(then, { at: then, state: "held" });
   const queued = await received(then);
   await database.sql`update messages set size = 40000000 where id = ${held}`;
 
-  const done = await keepUp(database, retention, now);
+  const goneThrough = new Map<string, number>();
+  const done = await keepUp(database, retention, { at: now, goneThrough });
   const day = new Date(then).toISOString().slice(0, 10).replaceAll("-", "");
   const names = ["contents", "events", "messages", "recipients"].map((table) => `${table}_${day}`);
   expect([...done!.kept].sort()).toEqual(names);
@@ -241,13 +242,18 @@ test("a day of which much lives on keeps its partitions, and loses the content o
   // An outcome is being recorded, and not waited for.
   await database.sql.begin(async (transaction) => {
     await transaction`update recipients set last_reply = 'so far' where message_id = ${queued}`;
-    expect(await keepUp(database, retention, now)).toMatchObject({ kept: done!.kept, removed: 0 });
+    expect(await keepUp(database, retention, { at: now })).toMatchObject({
+      kept: done!.kept,
+      removed: 0,
+    });
   });
   expect(await has(ended)).toEqual({ message: true, content: false });
   for (const id of [held, queued]) expect(await has(id)).toEqual({ message: true, content: true });
 
   await database.sql`update messages set size = 1 where id = ${held}`;
-  const next = await keepUp(database, retention, now);
+  const soon = await keepUp(database, retention, { at: now + 3_590_000, goneThrough });
+  expect([...soon!.kept].sort()).toEqual(names);
+  const next = await keepUp(database, retention, { at: now + 3_600_000, goneThrough });
   expect([...next!.dropped].sort()).toEqual(names);
   expect(next).toMatchObject({ kept: [], removed: 0 });
   for (const id of [held, queued]) expect(await has(id)).toEqual({ message: true, content: true });
@@ -256,16 +262,16 @@ test("a day of which much lives on keeps its partitions, and loses the content o
 test("what is being received when its day is dropped stays, and is dropped when nothing comes of it", async () => {
   const midnight = Math.floor(Date.now() / DAY) * DAY;
   const short = { content: 60, messages: 30 * 24 * 3600 };
-  await keepUp(database, short, midnight - DAY / 2);
+  await keepUp(database, short, { at: midnight - DAY / 2 });
   const spool = openSpool(database);
   const [arriving, abandoned] = [11_000, 10_000].map((before) => v7({ msecs: midnight - before }));
   const incoming = spool.receive(arriving!);
   await incoming.add(new Uint8Array(2 * PIECE_BYTES + 1));
   await spool.receive(abandoned!).add(new Uint8Array(PIECE_BYTES + 1));
 
-  const done = await keepUp(database, short, midnight + 90_000);
+  const done = await keepUp(database, short, { at: midnight + 90_000 });
   expect(done?.dropped.length).toBe(1);
-  await keepUp(database, short, midnight + 100_000);
+  await keepUp(database, short, { at: midnight + 100_000 });
   await incoming.commit(envelope(new Date(midnight + 95_000)));
   const queue = openQueue(database);
   const [claimed] = await queue.claim({ workerId: await register(database), limit: 1 });
@@ -274,7 +280,7 @@ test("what is being received when its day is dropped stays, and is dropped when 
   expect(size).toBe(2 * PIECE_BYTES + 1);
 
   expect(await has(abandoned!)).toEqual({ message: false, content: true });
-  await keepUp(database, short, midnight + DAY);
+  await keepUp(database, short, { at: midnight + DAY });
   expect(await has(abandoned!)).toEqual({ message: false, content: false });
 });
 

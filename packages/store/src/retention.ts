@@ -40,6 +40,9 @@ export interface Upkeep {
 const MOST_MOVED = 10_000;
 const MOST_BYTES_MOVED = 16 * 1024 * 1024;
 
+/** A day that is kept is gone through again after so many milliseconds: that reads all that lives in it. */
+const LOOK_AGAIN = 3_600_000;
+
 /** Rows that went their own way are removed so many messages at a time. */
 const REMOVED_AT_ONCE = 1_000;
 
@@ -48,12 +51,16 @@ const PAUSES_KEPT = "400 days";
 
 /**
  * Does what is due; undefined when another process is at it. All of it is said on one connection, whose
- * session has the lock: a process has one upkeep at a time. Only tests say what time it is.
+ * session has the lock: a process has one upkeep at a time. Whoever does it again and again hands in
+ * where to remember when kept days were gone through. Only tests say what time it is.
  */
 export async function keepUp(
   { upkeep: sql }: Database,
   retention: Settings["retention"],
-  at?: number,
+  { at, goneThrough = new Map() }: {
+    readonly at?: number;
+    readonly goneThrough?: Map<string, number>;
+  } = {},
 ): Promise<Upkeep | undefined> {
   const [row] = await sql`select pg_try_advisory_lock(${UPKEEP_LOCK}) as mine`;
   if (row?.mine !== true) return undefined;
@@ -67,12 +74,18 @@ export async function keepUp(
     let removed = 0;
     const letGo = async (tables: readonly Partitioned[], end: number) => {
       for (const day of await oldDays(sql, tables, end)) {
-        if (await isTooMuch(sql, day, end, now)) {
-          for (const name of day.partitions.map(partitionName)) kept.add(name);
+        const names = day.partitions.map(partitionName);
+        const key = names.join();
+        if (now - (goneThrough.get(key) ?? -Infinity) < LOOK_AGAIN) {
+          for (const name of names) kept.add(name);
+        } else if (await isTooMuch(sql, day, end, now)) {
+          for (const name of names) kept.add(name);
           removed += await removeFinished(sql, day, end, now);
+          goneThrough.set(key, now);
         } else {
           await sql.begin((transaction) => dropDay(transaction, day, end, now));
-          dropped.push(...day.partitions.map(partitionName));
+          dropped.push(...names);
+          goneThrough.delete(key);
         }
       }
       removed += await removeStragglers(sql, tables, end, now);

@@ -67,6 +67,8 @@ export interface SessionManner {
   readonly flavour: "smtp" | "lmtp";
   readonly ehloName: string;
   readonly tls: TlsPolicy;
+  /** Whether a host that offers TLS and then has none is not to be spoken to, whatever the policy. */
+  readonly mustNotGoInClear: boolean;
   readonly sourceAddress?: string | undefined;
   readonly credentials?: ClientCredentials | undefined;
   /** Whether passwords and tokens may be shown without TLS. */
@@ -135,14 +137,24 @@ function sessionTimeouts({ command, content, final }: Timeouts) {
   };
 }
 
+function startTlsFor(
+  { policy }: TlsPolicy,
+  mustNotGoInClear: boolean,
+): NonNullable<ClientSessionOptions["tls"]> {
+  if (policy === "none") return policy;
+  if (policy !== "may") return "require";
+  return mustNotGoInClear ? "ifOffered" : policy;
+}
+
 function coreOptions(
-  { flavour, ehloName, tls, credentials, credentialsInClear, timeouts }: SessionManner,
+  { flavour, ehloName, tls, mustNotGoInClear, credentials, credentialsInClear, timeouts }:
+    SessionManner,
   active: ClientSessionOptions["tlsActive"],
 ): ClientSessionOptions {
   return {
     flavour,
     ehloName,
-    tls: tls.policy === "none" || tls.policy === "may" ? tls.policy : "require",
+    tls: startTlsFor(tls, mustNotGoInClear),
     ...(timeouts === undefined ? {} : { timeouts: sessionTimeouts(timeouts) }),
     ...(active === undefined ? {} : { tlsActive: active }),
     ...(credentials === undefined ? {} : { credentials, credentialsInClear }),

@@ -66,7 +66,7 @@ export class HostsInTurn {
     destination: Destination,
     delivering: Delivering,
     { mustNotGoInClear }: {
-      /** Whether a failed handshake is final for a host, even where the policy would go in clear. */
+      /** Whether a host that offers TLS and then has none gives no session, whatever the policy. */
       readonly mustNotGoInClear: boolean;
     },
   ) {
@@ -173,6 +173,7 @@ export class HostsInTurn {
       flavour: relay.kind === "lmtp" ? "lmtp" : "smtp",
       ehloName: relay.ehloName ?? hostname,
       tls,
+      mustNotGoInClear: this.#mustNotGoInClear,
       sourceAddress,
       timeouts,
       credentials,

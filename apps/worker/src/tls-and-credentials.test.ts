@@ -255,6 +255,24 @@ describe("REQUIRETLS", () => {
     expect(able.messages).toHaveLength(1);
   });
 
+  test.each(["454 4.7.0 TLS not available due to temporary reason", "554 5.7.3 No TLS"])(
+    "waits where STARTTLS is answered with %s",
+    async (answer) => {
+      const peer = await peerWith({
+        certificate: vouchedFor,
+        offers: ["REQUIRETLS"],
+        answer: (line) => line === "STARTTLS" ? answer : undefined,
+      });
+      for (const tls of [{ policy: "may" }, { policy: "encrypt" }]) {
+        const attempt = await deliver(peer, { tls }, { parameters });
+        expect(attempt).toMatchObject({ status: "later", reply: answer });
+      }
+      // What does not require TLS goes on in clear where the policy allows it.
+      expect((await deliver(peer, { tls: { policy: "may" } })).status).toBe("delivered");
+      expect(peer.messages).toHaveLength(1);
+    },
+  );
+
   test("waits where the handshake fails, and never takes a session in clear", async () => {
     const peer = await peerWith({ breaksHandshake: true });
     const delivering = testDelivering({ hosts: { "mx.test": ["127.0.0.1"] } });

@@ -282,7 +282,7 @@ describe("any peer", () => {
   const options = fc.record({
     ehloName: fc.constant("client.example"),
     flavour: fc.constantFrom("smtp", "lmtp"),
-    tls: fc.constantFrom("none", "may", "require"),
+    tls: fc.constantFrom("none", "may", "ifOffered", "require"),
     pipelining: fc.boolean(),
     preferChunking: fc.boolean(),
     chunkSize: fc.constantFrom(1, 100),

@@ -76,7 +76,7 @@ export class Opening {
 
   /** STARTTLS was refused (RFC 3207 §4): the policy says whether to go on. */
   goOnInClear(reply: Reply): void {
-    if (this.#options.tls === "require") {
+    if (this.#options.tls !== "may") {
       return this.#end.failed({ kind: "refused", command: "STARTTLS", reply });
     }
     this.#authenticate();

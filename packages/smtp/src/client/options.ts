@@ -42,10 +42,11 @@ export interface ClientSessionOptions {
   readonly flavour?: "smtp" | "lmtp";
   /**
    * STARTTLS: never (`none`, default), where offered (`may`; a refused STARTTLS goes on in clear, a
-   * failed handshake ends the session with `tlsFailed`, so that the caller can retry with `none`), or
+   * failed handshake ends the session with `tlsFailed`, so that the caller can retry with `none`),
+   * where offered and then without a way back (`ifOffered`; a refused STARTTLS ends the session), or
    * `require`.
    */
-  readonly tls?: "none" | "may" | "require";
+  readonly tls?: "none" | "may" | "ifOffered" | "require";
   /** TLS runs from the first byte (implicit TLS); STARTTLS is then never said. */
   readonly tlsActive?: ClientTlsInformation;
   /** Authenticate before the first transaction. Default: no. */

@@ -21,6 +21,18 @@ export interface OutgoingContent {
 /** The claim of a delivery is not certain: its content must not be ended now. */
 export class ClaimUncertain extends Error {}
 
+/**
+ * The content, whose end is sent only by a worker whose claim is certain: what has not ended is not
+ * accepted. A claim is not certain while Postgres is away for long.
+ */
+export async function* whileHeld(
+  pieces: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+  isHeld: () => boolean,
+): AsyncIterable<Uint8Array> {
+  yield* pieces;
+  if (!isHeld()) throw new ClaimUncertain();
+}
+
 /** The session that takes the content, on its connection. */
 export interface Line {
   readonly session: ClientSession;

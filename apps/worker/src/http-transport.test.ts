@@ -1,6 +1,7 @@
 import { createHmac } from "node:crypto";
 import { afterEach, describe, expect, test } from "vitest";
 import { deliverByHttp } from "./http-transport.ts";
+import { Transport } from "./transport.ts";
 import { deliveryOf, relayOf, testDelivering } from "./testing/delivering.ts";
 
 interface Asked {
@@ -269,4 +270,54 @@ test("a secret that cannot be opened makes the destination wait", async () => {
   const attempt = await deliverByHttp(deliveryOf(["a@x.test"]), relay, delivering);
   expect(attempt.destinationFailure).toMatch(/no POSTERN_SECRET_KEY/);
   expect(asked).toHaveLength(0);
+});
+
+describe("while the claim is not certain", () => {
+  test("nothing is posted any more, and what was stays delivered", async () => {
+    const { asked, url } = serve();
+    const relay = relayTo(url, { limits: { recipientsPerMessage: 1 } });
+    const delivery = deliveryOf(["a@x.test", "b@x.test", "c@x.test"]);
+    const transport = new Transport(testDelivering());
+    const { verdicts, destinationFailure } = await transport.deliver(
+      delivery,
+      relay,
+      () => asked.length === 0,
+    );
+    const reply = "451 4.3.0 Not posted: the claim was uncertain";
+    expect(verdicts).toMatchObject([
+      { ordinal: 0, status: "delivered" },
+      { ordinal: 1, status: "later", reply },
+      { ordinal: 2, status: "later", reply },
+    ]);
+    expect(destinationFailure).toBeUndefined();
+    expect(asked).toHaveLength(1);
+  });
+
+  test("content that streams is not ended", async () => {
+    const whole: boolean[] = [];
+    const options = { port: 0, hostname: "127.0.0.1", onListen: () => {} };
+    const server = Deno.serve(options, async (request) => {
+      whole.push(await request.text().then(() => true, () => false));
+      return new Response("ok");
+    });
+    servers.push(server);
+    const delivering = testDelivering();
+    const piece = new TextEncoder().encode("Subject: x\r\n\r\nHello\r\n");
+    const delivery = deliveryOf(["a@x.test"], { content: undefined, size: piece.length });
+    delivering.stored.set(delivery.messageId, [piece]);
+    // It is certain before the request and no more when the content has been read.
+    const answers = [true, false];
+    const { verdicts } = await deliverByHttp(
+      delivery,
+      relayTo(`http://127.0.0.1:${server.addr.port}/`),
+      delivering,
+      () => answers.shift() ?? false,
+    );
+    expect(verdicts).toMatchObject([{
+      status: "later",
+      reply: expect.stringContaining("uncertain"),
+    }]);
+    await server.shutdown();
+    expect(whole.filter((one) => one)).toEqual([]);
+  });
 });

@@ -23,6 +23,7 @@ import type { Relay } from "@postern/config";
 import type { MailParameters } from "@postern/smtp";
 import type { ClaimedDelivery, ClaimedRecipient } from "@postern/store";
 import { type Content, editedContent } from "./content.ts";
+import { ClaimUncertain, whileHeld } from "./content-sender.ts";
 import { copiesOf, type Copy, routedPath } from "./copies.ts";
 import type { Delivering } from "./delivering.ts";
 import { type Attempt, type Verdict, verdictForAll } from "./verdict.ts";
@@ -52,11 +53,18 @@ interface Answer {
   readonly isDestinationFailure?: boolean;
 }
 
+/** Where it is not certain that the delivery is still this worker's, nothing is posted. */
+const NOT_HELD: Answer = {
+  status: "later",
+  reply: "451 4.3.0 Not posted: the claim was uncertain",
+};
+
 /** Makes one attempt by HTTP. */
 export async function deliverByHttp(
   delivery: ClaimedDelivery,
   relay: HttpRelay,
   delivering: Delivering,
+  isHeld: () => boolean = () => true,
 ): Promise<Attempt> {
   const { now, queue } = delivering;
   const { host, protocol } = new URL(relay.url);
@@ -81,6 +89,7 @@ export async function deliverByHttp(
           requestOf(delivery, copy, recipients),
           content,
           delivering,
+          isHeld,
         );
         answers.push(answer);
         const { status, reply } = answer;
@@ -141,12 +150,13 @@ async function post(
   request: Request,
   content: Content,
   { now, openSecret }: Delivering,
+  isHeld: () => boolean,
 ): Promise<Answer> {
   const seconds = relay.timeout + Math.ceil(content.size / BYTES_PER_SECOND);
   let contentFault: { readonly error: unknown } | undefined;
   async function* pieces() {
     try {
-      yield* content.open();
+      yield* whileHeld(content.open(), isHeld);
     } catch (error) {
       contentFault = { error };
       throw error;
@@ -157,6 +167,7 @@ async function post(
     const signature = secret === undefined ? {} : {
       "Postern-Signature": await signatureOf(request, pieces(), secret, now()),
     };
+    if (!isHeld()) return NOT_HELD;
     const response = await fetch(relay.url, {
       method: "POST",
       redirect: "manual",
@@ -177,6 +188,7 @@ async function post(
     return await answerOf(response, now());
   } catch (error) {
     // Nothing that the server said or did.
+    if (contentFault?.error instanceof ClaimUncertain) return NOT_HELD;
     if (contentFault !== undefined) throw contentFault.error;
     const { name, message, cause } = error as Error;
     const detail = cause instanceof Error ? cause.message : message;

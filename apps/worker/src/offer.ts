@@ -8,7 +8,7 @@ import {
 } from "@postern/smtp";
 import type { ClaimedDelivery, ClaimedRecipient } from "@postern/store";
 import type { Content } from "./content.ts";
-import { ClaimUncertain } from "./content-sender.ts";
+import { whileHeld } from "./content-sender.ts";
 import { routedPath } from "./copies.ts";
 import { fit } from "./fitting.ts";
 import type { NextHopSession } from "./next-hop-session.ts";
@@ -75,16 +75,6 @@ export async function offer(
   return outcome.recipients.map((one, index) =>
     verdictOf(one, recipients[index]!.ordinal, isFinal ? "delivered" : "relayed", parameters)
   );
-}
-
-/**
- * The content, whose end is sent only by a worker whose claim is certain: what has not ended is not
- * accepted. A claim is not certain while Postgres is away for long.
- */
-async function* whileHeld(pieces: ReturnType<Content["open"]>, isHeld: () => boolean) {
-  yield* pieces;
-  if (isHeld()) return;
-  throw new ClaimUncertain();
 }
 
 /** The parameters of MAIL as they are now: the whole seconds left of BY (RFC 2852). */

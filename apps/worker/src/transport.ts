@@ -30,7 +30,8 @@ export class Transport {
   /**
    * Makes one attempt. Several may be under way at once, each over a session of its own. `relay` is
    * the relay's definition in force; undefined where the configuration has it no longer. `isHeld`
-   * tells whether the claim is still this worker's: where it is not, no content is ended.
+   * tells whether the claim is still this worker's: where it is not, no content is ended
+   * and nothing is posted.
    */
   async deliver(
     delivery: ClaimedDelivery,
@@ -63,7 +64,7 @@ export class Transport {
       case "lmtp":
         return await this.#smtp.deliver(delivery, relay, isHeld);
       case "http":
-        return await deliverByHttp(delivery, relay, this.#delivering);
+        return await deliverByHttp(delivery, relay, this.#delivering, isHeld);
       case "capture":
         return all("delivered", "250 2.0.0 Captured", "delivered");
       case "discard":

@@ -101,7 +101,7 @@ function verdictOf(
 ): OfferVerdict {
   const reply = replyText(replyOfCause(cause));
   const isUnoffered = cause.kind !== "reply" && cause.kind !== "failure";
-  const isOurs = isUnoffered || (cause.kind === "failure" && !("reply" in cause.failure));
+  const isOurs = isUnoffered || (cause.kind === "failure" && cause.failure.kind !== "refused");
   const ours = { ...(isOurs ? { isOurs } : {}), ...(isUnoffered ? { isUnoffered } : {}) };
   switch (status) {
     case "accepted": {

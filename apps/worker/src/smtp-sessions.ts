@@ -88,7 +88,7 @@ export class HostsInTurn {
       const { failure, place, ...refusal } = result;
       this.#pass(hop);
       this.tried.push({ host: hop.host, port: hop.port, ...place, reply: refusal.reply });
-      const said = failure !== undefined && "reply" in failure && place !== undefined;
+      const said = failure?.kind === "refused" && place !== undefined;
       // One host that may take it later is reason to wait, whatever the others say.
       if (this.#refusal?.status !== "later") {
         this.#refusal = { ...refusal, ...(said ? { place } : {}) };

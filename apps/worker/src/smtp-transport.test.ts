@@ -498,6 +498,23 @@ describe("hosts", () => {
   });
 });
 
+test.each([["connect", true], ["EHLO", true], ["MAIL", false], ["RCPT", false], [
+  "message",
+  false,
+]])(
+  "a reply that makes no sense at %s is told in our words, not as the next hop's",
+  async (step, isBeforeAll) => {
+    const peer = await peerWith({
+      answer: (line) => line.startsWith(step) ? "354 Hm" : undefined,
+    });
+    const { verdicts } = await deliver(to(peer), deliveryOf(["a@x.test"]));
+    const [{ status, reply, isOurs, place }] = verdicts as [typeof verdicts[0]];
+    expect([status, reply]).toEqual(["later", expect.stringMatching(/^451 4\.5\.0 Unexpected/)]);
+    // Where there was no session, there is nobody to quote.
+    expect(isBeforeAll ? place : isOurs).toBe(isBeforeAll ? undefined : true);
+  },
+);
+
 describe("what the next hop lacks", () => {
   const eightBit = "MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n" +
     "Content-Transfer-Encoding: 8bit\r\n\r\nGrüße\r\n";

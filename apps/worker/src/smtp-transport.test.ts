@@ -433,6 +433,36 @@ describe("hosts", () => {
     expect(attempt.destinationFailure).toBeUndefined();
   });
 
+  test("what each one does not take goes on from there, whoever has the others", async () => {
+    const asked = (line: string, who: string) => line.startsWith(`RCPT TO:<${who}`);
+    const first = await peerWith();
+    first.manner.answer = (line) => {
+      if (asked(line, "a")) return "450 4.2.0 The first says not now";
+      return line === "connect" && first.sessions.length > 1 ? "421 4.3.2 Full" : undefined;
+    };
+    const second = await peerWith({
+      answer: (line) => asked(line, "b") ? "450 4.2.0 The second says not now" : undefined,
+    });
+    const third = await peerWith();
+    const hosts = [first, second, third].map(({ port }) => ({ host: "127.0.0.1", port }));
+    const limits = { recipientsPerMessage: 1, messagesPerConnection: 1 };
+    const attempt = await deliver(
+      to(first, { hosts, limits }),
+      deliveryOf(["a@x.test", "b@x.test", "c@x.test"]),
+    );
+    expect(replies(attempt)).toEqual(Array(3).fill("delivered 250 2.0.0 Taken"));
+    expect(attempt.verdicts.map(({ place }) => place?.port))
+      .toEqual([second.port, third.port, second.port]);
+    expect(attempt.facts.tried?.map(({ port, reply }) => [port, reply])).toEqual([
+      [first.port, "421 4.3.2 Full"],
+      [first.port, "450 4.2.0 The first says not now"],
+      [second.port, "450 4.2.0 The second says not now"],
+    ]);
+    const rcpts = ({ said }: Peer) => said.filter((line) => line.startsWith("RCPT"));
+    expect(rcpts(second)).toHaveLength(3);
+    expect(rcpts(third)).toHaveLength(1);
+  });
+
   test("the next message is for the first one again", async () => {
     const first = await peerWith({
       answer: (line) => line.includes("<grey") ? "450 4.2.0 Greylisted" : undefined,

@@ -10,6 +10,7 @@ import type { ClaimedDelivery, ClaimedRecipient } from "@postern/store";
 import { type Content, editedContent } from "./content.ts";
 import { copiesOf } from "./copies.ts";
 import type { Delivering } from "./delivering.ts";
+import { keyOf } from "./host-memory.ts";
 import type { NextHopSession, SessionPlace } from "./next-hop-session.ts";
 import type { HostRelay } from "./next-hops.ts";
 import { offer } from "./offer.ts";
@@ -186,14 +187,19 @@ class Run {
     }
   }
 
+  /** What one host did not take is for the next; what a later one did not take waits for its turn. */
   async #toNextHost(): Promise<boolean> {
     const [first] = this.#left;
     if (first === undefined || this.#refusal !== undefined) return false;
-    if (!await this.#hosts.passOn(this.#place!, first.said[0]!.reply)) return false;
-    this.#letSessionGo();
+    const { place, reply } = first.said[0]!;
+    const host = keyOf(place!);
+    if (!await this.#hosts.passOn(place!, reply)) return false;
+    // It may be another one's already: where the host took no further session.
+    if (this.#session !== undefined && keyOf(this.#session.place) === host) this.#letSessionGo();
     this.#isPassedOn = true;
-    this.#work = this.#left;
-    this.#left = [];
+    const isOfHost = ({ said }: Batch) => keyOf(said![0]!.place!) === host;
+    this.#work = this.#left.filter(isOfHost);
+    this.#left = this.#left.filter((batch) => !isOfHost(batch));
     return true;
   }
 

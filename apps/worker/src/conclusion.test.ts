@@ -169,7 +169,22 @@ describe("the report says", () => {
     expect(text).toContain(`Status: ${status}\r`);
   });
 
-  test("the header only where that is asked for, where TLS is required, or when nothing failed", async () => {
+  test("nothing of what requires TLS but which message it was, and needs no REQUIRETLS", async () => {
+    const { text, outcome, actions } = await concluded(["a@x.test"], [never], {
+      delivery: {
+        parameters: { requireTls: true, ret: "FULL" },
+        text:
+          "Subject: Merger\r\nFrom: Ann <ann@example.org>\r\nMessage-ID: <1@example.org>\r\n\r\nHello\r\n",
+      },
+    });
+    expect(actions).toEqual(["a@x.test failed"]);
+    expect(text).toContain("In-Reply-To: <1@example.org>\r\n");
+    expect(text).not.toMatch(/Merger|Ann|Hello|rfc822-headers|message\/rfc822/);
+    expect(text).toMatch(/must\s+not\s+travel\s+without\s+TLS/);
+    expect(outcome.report!.message.parameters).toEqual({ body: "7BIT" });
+  });
+
+  test("the header only where that is asked for, or when nothing failed", async () => {
     const returned = async (parameters: object, verdict: Omit<Verdict, "ordinal">) => {
       const { text } = await concluded([asking("SUCCESS", "FAILURE")], [verdict], {
         delivery: { parameters },
@@ -179,7 +194,6 @@ describe("the report says", () => {
     expect(await returned({}, never)).toBe(true);
     expect(await returned({ ret: "FULL" }, never)).toBe(true);
     expect(await returned({ ret: "HDRS" }, never)).toBe(false);
-    expect(await returned({ requireTls: true }, never)).toBe(false);
     expect(await returned({}, { ...accepted, owed: "delivered" })).toBe(false);
   });
 });

@@ -57,8 +57,7 @@ function addressed(
   const id = newQueueId();
   const { ret, envelopeId, smtpUtf8, requireTls } = delivery.parameters as MailParameters;
   const messageId = `${id}@${hostname}`;
-  // RFC 8689 §5: what must not travel without TLS does not go back in a report that may.
-  const whole = ret !== "HDRS" && !requireTls && delivery.size <= RETURN_BYTES &&
+  const whole = ret !== "HDRS" && delivery.size <= RETURN_BYTES &&
     front.length === delivery.size && concerns.some(({ action }) => action === "failed");
   const built = buildDsn({
     reportingHost: hostname,
@@ -85,7 +84,13 @@ function addressed(
         ...(willRetryUntil === undefined ? {} : { willRetryUntil }),
       };
     }),
-    returnContent: whole ? { kind: "full", content: front } : { kind: "headers", header: front },
+    // RFC 8689 §5: a report on what requires TLS says REQUIRETLS, or it tells nothing of the message.
+    // Few ways back have REQUIRETLS; a report that asks for it would be lost, or go in two forms.
+    returnContent: requireTls
+      ? { kind: "nothing", header: front }
+      : whole
+      ? { kind: "full", content: front }
+      : { kind: "headers", header: front },
     messageId,
     date: now,
     boundarySeed: crypto.randomUUID().replaceAll("-", ""),

@@ -73,6 +73,18 @@ describe("buildDsn", () => {
     expect(converted).toMatch(/Content-Type: message\/global\r\nContent-Transfer-Encoding: quoted/);
   });
 
+  test("returns nothing of the message where that is wanted, and names it", () => {
+    const header = octets("Subject: Secret\r\nMessage-ID: <1@example.com>\r\n\r\nBody\r\n");
+    const dsn = text(buildDsn({ ...MAIL, returnContent: { kind: "nothing", header } }).content);
+    expect(dsn).not.toMatch(/Secret|Body/);
+    expect(dsn).toContain("References: <1@example.com>\r\n");
+    expect(dsn.match(/^Content-Type: .*(?=\r$)/gm)).toEqual([
+      "Content-Type: multipart/report; report-type=delivery-status;",
+      "Content-Type: text/plain; charset=us-ascii",
+      "Content-Type: message/delivery-status",
+    ]);
+  });
+
   test("returns broken headers encoded", () => {
     const header = Uint8Array.from("Subject: Gr\u00fc\u00dfe\r\n\r\nbody", (c) => c.charCodeAt(0));
     const dsn = buildDsn({ ...MAIL, returnContent: { kind: "headers", header } });

@@ -9,9 +9,9 @@
  */
 
 import { rfc5322Date } from "./dates.ts";
-import type { BuiltDsn, Dsn, DsnFrame } from "./dsn.ts";
+import type { BuiltDsn, Dsn, DsnFrame, ReturnContent } from "./dsn.ts";
 import { deliveryStatus, needsGlobal } from "./dsn-status.ts";
-import { dsnSubject, dsnText } from "./dsn-words.ts";
+import { dsnSubject, dsnText, type Returned } from "./dsn-words.ts";
 import { encodeWords } from "./encoded-words.ts";
 import { formatField, Header } from "./header.ts";
 import { concat, hasEightBit, isAscii, latin1, octetsOf } from "./octets.ts";
@@ -44,15 +44,12 @@ export function buildDsn(dsn: Dsn): BuiltDsn {
 export function dsnFrame(dsn: Dsn): DsnFrame {
   const global = dsn.utf8 && needsGlobal(dsn);
   const original = originalPart(dsn);
-  const wanted = dsn.returnContent.kind;
-  const returned = original.type !== "text/rfc822-headers" &&
-      original.type !== "message/global-headers"
-    ? "full"
-    : wanted === "headers"
-    ? "headers"
-    : "headersOnlyPossible";
-  const text = octetsOf(dsnText(dsn, returned));
-  const parts: Part[] = [textPart(text), statusPart(dsn, global), original];
+  const text = octetsOf(dsnText(dsn, returnedBy(original, dsn.returnContent)));
+  const parts = [
+    textPart(text),
+    statusPart(dsn, global),
+    ...original === undefined ? [] : [original],
+  ];
   const eightBit = parts.some((part) => part.encoding === "8bit");
   const boundary = unusedBoundary(dsn, parts);
 
@@ -75,6 +72,14 @@ export function dsnFrame(dsn: Dsn): DsnFrame {
     body: eightBit ? "8BITMIME" : "7BIT",
     smtpUtf8: !isAscii(dsn.reversePath),
   };
+}
+
+/** What the text says of the last part. */
+function returnedBy(original: Part | undefined, { kind }: ReturnContent): Returned {
+  if (original === undefined) return "nothing";
+  const isHeader = ["text/rfc822-headers", "message/global-headers"].includes(original.type);
+  if (!isHeader) return "full";
+  return kind === "headers" ? "headers" : "headersOnlyPossible";
 }
 
 function reportHeader(dsn: Dsn, boundary: string, eightBit: boolean): Uint8Array {
@@ -123,14 +128,15 @@ function statusPart(dsn: Dsn, global: boolean): Part {
     : { type: "message/delivery-status", encoding: "7bit", content };
 }
 
-/** The message where it may be returned and all mail systems can carry it; else its header. */
-function originalPart(dsn: Dsn): Part {
+/** The message where it may be returned and all mail systems can carry it; else its header; or none. */
+function originalPart(dsn: Dsn): Part | undefined {
   const wanted = dsn.returnContent;
+  if (wanted.kind === "nothing") return undefined;
   if (wanted.kind === "stream") {
     const type = messageType(dsn, wanted.header);
     return { type, encoding: wanted.encoding, content: "hole" };
   }
-  if (wanted.kind === "headers") return headerPart(dsn, wanted.header);
+  if (wanted.kind !== "full") return headerPart(dsn, wanted.header);
   const { content } = wanted;
   const encoding = new ContentSurvey().push(content).end().encoding;
   // RFC 2046 §5.2.1: a message may not be encoded, and binary needs more than 8BITMIME.

@@ -36,6 +36,9 @@ const HEADINGS: Readonly<Record<DsnAction, string>> = {
   expanded: "Your message was delivered to the addresses below, which sent it on to others.",
 };
 
+/** What of the message goes back; `headersOnlyPossible`: the whole should. */
+export type Returned = keyof typeof RETURNED;
+
 /** The Subject: what happened to whom. */
 export function dsnSubject({ recipients, notReturnedTo }: Dsn): string {
   const action = ACTIONS.find((one) => recipients.some((r) => r.action === one)) ?? "failed";
@@ -46,7 +49,7 @@ export function dsnSubject({ recipients, notReturnedTo }: Dsn): string {
 }
 
 /** The text, lines ended with CRLF. `returned` says what of the message follows. */
-export function dsnText(dsn: Dsn, returned: "full" | "headers" | "headersOnlyPossible"): string {
+export function dsnText(dsn: Dsn, returned: Returned): string {
   const { notReturnedTo } = dsn;
   const blocks: string[] = [wrap(`This is the mail system at ${printable(dsn.reportingHost)}.`)];
   for (const action of ACTIONS) {
@@ -77,6 +80,9 @@ const RETURNED = {
   headers: "What follows is a report for mail programs, and the header of the message.",
   headersOnlyPossible: "What follows is a report for mail programs, and the header of the " +
     "message; the whole is not returned because not every mail system could carry it.",
+  nothing:
+    "What follows is a report for mail programs. Nothing of the message is returned, because " +
+    "it must not travel without TLS and the way back may have none.",
 } as const;
 
 /** For the postmaster, who did not write the message. */

@@ -36,7 +36,9 @@ export interface DsnRecipient {
  * - `stream`: its content, put in by the caller where {@link DsnFrame} has its hole. `header` is
  *   its header, `encoding` what a survey of the content found;
  * - `headers`: its header only. Octets after the empty line are left out, so the front of the
- *   content will do.
+ *   content will do;
+ * - `nothing`: of what it says nothing, for what must not travel as the notification may: of
+ *   `header` only the Message-ID is told, which says which message it was.
  */
 export type ReturnContent =
   | { readonly kind: "full"; readonly content: Uint8Array }
@@ -45,7 +47,7 @@ export type ReturnContent =
     readonly header: Uint8Array;
     readonly encoding: "7bit" | "8bit";
   }
-  | { readonly kind: "headers"; readonly header: Uint8Array };
+  | { readonly kind: "headers" | "nothing"; readonly header: Uint8Array };
 
 /** A notification to be written. */
 export interface Dsn {

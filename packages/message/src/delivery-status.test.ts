@@ -85,6 +85,17 @@ describe("buildDsn", () => {
     ]);
   });
 
+  test.each([
+    ["mx.example.net", "mx.example.net"],
+    ["192.0.2.1", "[192.0.2.1]"],
+    ["2001:db8::1", "[IPv6:2001:db8::1]"],
+    ["[IPv6:2001:db8::1]", "[IPv6:2001:db8::1]"],
+  ])("writes the next hop %s as %s", (remoteHost, written) => {
+    const dsn = text(buildDsn(withRecipient({ remoteHost })).content);
+    expect(dsn).toContain(`Remote-MTA: dns; ${written}\r\n`);
+    expect(dsn).toContain(` ${remoteHost} said:\r\n`);
+  });
+
   test("returns broken headers encoded", () => {
     const header = Uint8Array.from("Subject: Gr\u00fc\u00dfe\r\n\r\nbody", (c) => c.charCodeAt(0));
     const dsn = buildDsn({ ...MAIL, returnContent: { kind: "headers", header } });

@@ -9,6 +9,7 @@ import { rfc5322Date } from "./dates.ts";
 import type { Dsn, DsnRecipient } from "./dsn.ts";
 import { formatField } from "./header.ts";
 import { concat, isAscii, octetsOf } from "./octets.ts";
+import { addressLiteral } from "./trace.ts";
 
 const LINE_END = octetsOf("\r\n");
 
@@ -30,7 +31,7 @@ export function deliveryStatus(dsn: Dsn, global: boolean): Uint8Array {
     fields.push(["Final-Recipient", typed(type, forwardPath, global)]);
     fields.push(["Action", recipient.action], ["Status", status(recipient.status)]);
     const { remoteHost, diagnostic, lastAttempt, willRetryUntil } = recipient;
-    if (remoteHost !== undefined) fields.push(["Remote-MTA", `dns; ${remoteHost}`]);
+    if (remoteHost !== undefined) fields.push(["Remote-MTA", `dns; ${domainOf(remoteHost)}`]);
     if (diagnostic !== undefined) {
       const text = diagnostic.text.replace(/\s*[\r\n]+\s*/g, " ").slice(0, 4000);
       fields.push(["Diagnostic-Code", `${token(diagnostic.type)}; ${text}`]);
@@ -70,6 +71,12 @@ function typed(type: string, address: string, global: boolean): string {
     return plain ? character : `\\x{${character.codePointAt(0)!.toString(16).toUpperCase()}}`;
   });
   return `utf-8; ${escaped.join("")}`;
+}
+
+/** A host as the type `dns` wants it: an address in the brackets of an address literal (RFC 5321 §4.1.3). */
+function domainOf(host: string): string {
+  const isAddress = /^[0-9.]+$/.test(host) || /^[^[]*:/.test(host);
+  return isAddress ? addressLiteral(host) : host;
 }
 
 function token(type: string): string {

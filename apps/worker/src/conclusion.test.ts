@@ -3,7 +3,8 @@ import { describe, expect, test } from "vitest";
 import { conclude } from "./conclusion.ts";
 import { deliveryOf, relayOf, testDelivering } from "./testing/delivering.ts";
 import type { SessionPlace } from "./next-hop-session.ts";
-import type { Verdict } from "./verdict.ts";
+import { Transport } from "./transport.ts";
+import type { Attempt, Verdict } from "./verdict.ts";
 
 const later = { status: "later", reply: "450 4.2.1 Busy" } as const;
 const never = { status: "never", reply: "550 5.1.1 No such user" } as const;
@@ -126,6 +127,21 @@ describe("the report says", () => {
     expect(text).toContain("Diagnostic-Code: smtp; 552 5.2.2 Full\r");
     expect(text).toContain("Remote-MTA: dns; mx.test\r");
     expect(text).toContain("message/rfc822");
+  });
+
+  test("when it was tried, if it was", async () => {
+    const refusing = relayOf({ kind: "reject" });
+    const delivering = testDelivering();
+    const delivery = deliveryOf(["a@x.test"]);
+    const said = async (attempt: Attempt) => {
+      const { report } = await conclude(delivery, refusing, attempt, delivering);
+      return /^Last-Attempt-Date: (.*)\r$/m.exec(new TextDecoder().decode(report!.content))?.[1];
+    };
+    const tried = { verdicts: [{ ordinal: 0, ...never }], facts: { relay: "relay", seconds: 1 } };
+    expect(await said(tried)).toBe("Thu, 1 Jan 2026 00:00:00 +0000");
+    const held = () => true;
+    const rejected = await new Transport(delivering).deliver(delivery, refusing, held);
+    expect(await said(rejected)).toBeUndefined();
   });
 
   test("only what the next hop said as its words", async () => {

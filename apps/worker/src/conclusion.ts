@@ -11,7 +11,7 @@ import {
 } from "@postern/store";
 import type { Delivering } from "./delivering.ts";
 import { type Concern, concern } from "./concern.ts";
-import { reportOn } from "./report.ts";
+import { type ReportContext, reportOn } from "./report.ts";
 import { nextAttempt, scheduleOf } from "./retry.ts";
 import type { SessionPlace } from "./next-hop-session.ts";
 import type { Attempt, AttemptFacts } from "./verdict.ts";
@@ -23,7 +23,7 @@ const UNAVAILABLE_PAUSE = 500;
 export async function conclude(
   delivery: ClaimedDelivery,
   relay: Relay | undefined,
-  { verdicts, facts, notBefore }: Attempt,
+  { verdicts, facts, notBefore, isUntried }: Attempt,
   delivering: Delivering,
 ): Promise<DeliveryOutcome> {
   const { now, random, log } = delivering;
@@ -62,7 +62,9 @@ export async function conclude(
       ...(said === undefined ? {} : { said }),
     });
   });
-  const { recipients, report } = await withReport(delivery, ends, concerns, at, delivering);
+  const lastAttempt = isUntried ? undefined : at;
+  const times = { now: at, lastAttempt };
+  const { recipients, report } = await withReport(delivery, ends, concerns, times, delivering);
   recipients.forEach(({ ordinal, state, reply }, index) => {
     const host = verdicts[index]?.place?.host ?? facts.host;
     log.info(`recipient ${state}`, {
@@ -106,13 +108,13 @@ export async function withReport(
   delivery: ClaimedDelivery,
   ends: readonly RecipientOutcome[],
   concerns: readonly Concern[],
-  now: Date,
+  { now, lastAttempt }: Pick<ReportContext, "now" | "lastAttempt">,
   { queue, snapshot, hostname, newQueueId, signSender }: Delivering,
 ): Promise<Pick<DeliveryOutcome, "recipients" | "report">> {
   if (concerns.length === 0) return { recipients: ends };
   const front = await frontOf(delivery, queue);
   const reverseOf = signSender && senderReversal(signSender, () => now);
-  const context = { snapshot: snapshot(), hostname, now, newQueueId, reverseOf };
+  const context = { snapshot: snapshot(), hostname, now, lastAttempt, newQueueId, reverseOf };
   const report = reportOn(delivery, concerns, front, context);
   const about = new Map(concerns.map((one) => [one.recipient.ordinal, one]));
   const recipients = ends.map((end): RecipientOutcome => {

@@ -82,6 +82,17 @@ describe("when the time to deliver by has passed", () => {
   });
 });
 
+test.each(["notice", "lifetime", "deliverBy"] as const)(
+  "what is said of it (%s) has no time of an attempt, as there was none",
+  async (overdue) => {
+    for (const delivery of [by("return"), by("notify")]) {
+      const { text } = await concluded(overdue, ["a@x.test"], delivery);
+      expect(text).toContain("Arrival-Date:");
+      expect(text).not.toContain("Last-Attempt-Date");
+    }
+  },
+);
+
 test("at the end of its lifetime it is given up", async () => {
   const { outcome, actions } = await concluded("lifetime", [
     { forwardPath: "a@x.test", lastReply: "451 4.4.1 Refused" },

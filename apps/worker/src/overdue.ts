@@ -46,7 +46,7 @@ async function givenUp(
     reply: lastReply === null ? why : `${why}; last: ${lastReply}`,
   }));
   const facts = { relay: delivery.destination.relay, seconds: 0 };
-  return await conclude(delivery, relay, { verdicts, facts }, delivering);
+  return await conclude(delivery, relay, { verdicts, facts, isUntried: true }, delivering);
 }
 
 async function waitingOn(
@@ -68,7 +68,8 @@ async function waitingOn(
     delivery,
     waiting.map(({ end }) => end),
     waiting.flatMap(({ concerns }) => concerns),
-    now,
+    // The books do not tell when the last attempt was.
+    { now, lastAttempt: undefined },
     delivering,
   );
   return {

@@ -16,6 +16,8 @@ export interface ReportContext {
   readonly snapshot: Snapshot;
   readonly hostname: string;
   readonly now: Date;
+  /** When it was tried; undefined where what is reported came of no attempt. */
+  readonly lastAttempt: Date | undefined;
   readonly newQueueId: () => string;
   readonly reverseOf: RecipientFacts["reverseOf"];
 }
@@ -48,7 +50,7 @@ function addressed(
   delivery: ClaimedDelivery,
   concerns: readonly Concern[],
   front: Uint8Array,
-  { snapshot, hostname, now, newQueueId, reverseOf }: ReportContext,
+  { snapshot, hostname, now, lastAttempt, newQueueId, reverseOf }: ReportContext,
 ): { readonly message: AcceptedMessage; readonly content: Uint8Array } | undefined {
   if (to === "") return undefined;
   const route = routeOwn(snapshot, to, reverseOf);
@@ -80,7 +82,7 @@ function addressed(
         ...(said === undefined
           ? { detail: withoutCodes(reply) }
           : { diagnostic: { type: "smtp", text: said.text }, remoteHost: said.host }),
-        lastAttempt: now,
+        ...(lastAttempt === undefined ? {} : { lastAttempt }),
         ...(willRetryUntil === undefined ? {} : { willRetryUntil }),
       };
     }),

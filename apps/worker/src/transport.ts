@@ -43,12 +43,13 @@ export class Transport {
       verdicts: verdictForAll(delivery, status, reply, owed),
       facts: { relay: name, seconds: 0 },
     });
+    const untried = (reply: string): Attempt => ({ ...all("never", reply), isUntried: true });
     const astray = (reply: string): Attempt => ({
       ...all("later", reply),
       destinationFailure: reply,
     });
     if (isTooLate(delivery, this.#delivering.now())) {
-      return all("never", TOO_LATE);
+      return untried(TOO_LATE);
     }
     if (name === REFUSED_RELAY) {
       const verdicts = delivery.recipients.map(({ ordinal, treatment }) => ({
@@ -56,7 +57,7 @@ export class Transport {
         status: "never" as const,
         reply: treatment.refusal ?? "550 5.7.1 Refused by policy",
       }));
-      return { verdicts, facts: { relay: name, seconds: 0 } };
+      return { verdicts, facts: { relay: name, seconds: 0 }, isUntried: true };
     }
     switch (relay?.kind) {
       case "smtp":
@@ -70,7 +71,7 @@ export class Transport {
       case "discard":
         return all("delivered", "250 2.0.0 Discarded");
       case "reject":
-        return all("never", `${relay.code} ${relay.enhanced} ${relay.text}`);
+        return untried(`${relay.code} ${relay.enhanced} ${relay.text}`);
       case "split":
         // Routing chooses one of its relays, so that a destination is never a split one.
         return astray(`451 4.3.5 The relay ${name} has become one that splits`);

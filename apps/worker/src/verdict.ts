@@ -44,6 +44,8 @@ export interface Attempt {
    * now: no connection, no session, no address found. What was said then.
    */
   readonly destinationFailure?: string;
+  /** Nothing was tried: it was decided without a word to anybody. */
+  readonly isUntried?: true;
   /** The next hop asked not to be tried before this time. */
   readonly notBefore?: Date;
   /** What ended it before all recipients had a verdict; nothing that the next hop said or did. */

@@ -114,7 +114,9 @@ export async function openNextHopSession(hop: NextHop, manner: SessionManner): P
 /** Whether the next hop is certainly who it should be, as REQUIRETLS wants it (RFC 8689 §4.2.1). */
 function isCertain({ verified }: TlsFacts, hop: NextHop, { tls }: SessionManner): boolean {
   if (verified === "none") return false;
-  return hop.nameIsCertain || tls.policy === "verify" || tls.policy === "fingerprint";
+  // A certificate that is good for a name says nothing where somebody else chose the name.
+  const isNamed = tls.policy === "verify" && tls.serverName !== undefined;
+  return hop.nameIsCertain || isNamed || tls.policy === "fingerprint";
 }
 
 function handshakeOptions({ host }: NextHop, { timeouts }: SessionManner) {

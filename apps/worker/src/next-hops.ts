@@ -13,7 +13,7 @@ export interface NextHop {
   readonly port: number;
   /** At least one, in the order to try them. */
   readonly addresses: readonly string[];
-  /** Nobody but the administrator or DNSSEC says that it is this host; for REQUIRETLS. */
+  /** The administrator or DNSSEC says that it is a host of this name; for REQUIRETLS. */
   readonly nameIsCertain: boolean;
 }
 

@@ -247,6 +247,37 @@ describe("REQUIRETLS", () => {
     expect(attempt.destinationFailure).toBeUndefined();
   });
 
+  test.each([
+    ["DNSSEC", true, tls, "delivered"],
+    ["nobody", false, tls, "never"],
+    ["the relay", false, { ...tls, serverName: "localhost" }, "delivered"],
+    [
+      "a fingerprint",
+      false,
+      { policy: "fingerprint", fingerprints: [fingerprintOf(vouchedFor)] },
+      "delivered",
+    ],
+  ])("has a mail host whose name %s vouches for (%s)", async (_, authenticated, policy, status) => {
+    const peer = await peerWith({ certificate: vouchedFor, offersInTls: ["REQUIRETLS"] });
+    const answer = (name: string, records: unknown[], more = {}) =>
+      Promise.resolve({ status: "answer", records, canonicalName: name, ttl: 60, ...more });
+    // The addresses of the host are proven by nobody: its certificate is.
+    const resolver = {
+      query: (name: string, type: string) =>
+        type === "MX"
+          ? answer(name, [{ preference: 10, exchange: "mx.test" }], { authenticated })
+          : answer(name, type === "A" ? ["127.0.0.1"] : [], { authenticated: false }),
+    } as never;
+    const transport = new SmtpTransport({ ...testDelivering(), resolver });
+    transports.push(transport);
+    const destination = { relay: "relay", nextHop: "x.test" };
+    const { verdicts } = await transport.deliver(
+      deliveryOf(["a@x.test"], { parameters, destination }),
+      relayOf({ kind: "mx", port: peer.port, tls: policy }),
+    );
+    expect(verdicts[0]!.status).toBe(status);
+  });
+
   test("goes to another host where one does not offer it", async () => {
     const lacking = await peerWith({ certificate: vouchedFor });
     const able = await peerWith({ certificate: vouchedFor, offersInTls: ["REQUIRETLS"] });

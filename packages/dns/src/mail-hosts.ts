@@ -18,7 +18,10 @@ export interface MailHost {
   readonly preference: number;
   /** One to ten: IPv6 and IPv4 in turn (RFC 8305 §4), each in random order. */
   readonly addresses: readonly string[];
-  /** DNSSEC proves both that it is the domain's host and its addresses (for DANE, RFC 7672 §2.2). */
+  /**
+   * DNSSEC proves that the domain's host has this name (RFC 8689 §4.2.1). Its addresses need no proof:
+   * who answers there shows a certificate for the name.
+   */
   readonly authenticated: boolean;
   /** Its name at the end of aliases: the TLSA base domain to try first (RFC 7672 §2.2.2). */
   readonly canonicalName: string;
@@ -150,16 +153,14 @@ async function lookUp(
   resolver: Resolver,
   random: () => number,
 ): Promise<HostFound> {
-  const { name, preference } = candidate;
+  const { name, preference, authenticated } = candidate;
   const results = await Promise.all([resolver.query(name, "AAAA"), resolver.query(name, "A")]);
   const addresses = inTurn(
     results.flatMap((result) => result.status === "answer" ? result.records : []),
     random,
   );
   if (addresses.length > 0) {
-    const answers = results.filter((result) => result.status === "answer");
-    const authenticated = candidate.authenticated && answers.every((one) => one.authenticated);
-    const { canonicalName } = answers[0]!;
+    const { canonicalName } = results.find((result) => result.status === "answer")!;
     return { status: "host", host: { name, preference, addresses, authenticated, canonicalName } };
   }
   for (const [index, result] of results.entries()) {

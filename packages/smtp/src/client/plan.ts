@@ -148,8 +148,11 @@ function lackingUtf8(
 function lackingDeliverBy(envelope: Envelope, { deliverBy }: Capabilities): Cause | undefined {
   const wanted = envelope.parameters.deliverBy;
   if (wanted === undefined || wanted.mode === "notify") return undefined;
-  const offered = deliverBy !== undefined && wanted.seconds >= deliverBy.minimumSeconds;
-  return offered ? undefined : lacking("DELIVERBY");
+  if (deliverBy === undefined) return lacking("DELIVERBY");
+  const least = deliverBy.minimumSeconds;
+  if (wanted.seconds >= least) return undefined;
+  const said = `A time to deliver by, of which the next hop takes no less than ${least} seconds`;
+  return { kind: "lacking", extension: "DELIVERBY", reply: reply(550, "5.3.3", said) };
 }
 
 /** RFC 3461 §5.2.2, RFC 2852 §4.2: a "relayed" report for what the next hop will not report. */

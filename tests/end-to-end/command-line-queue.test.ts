@@ -158,6 +158,10 @@ test("show tells the way with every reply, and raw the content byte for byte", a
     "
   `);
   expect((await postern(["messages", "raw", id])).bytes).toEqual(bytes);
+  await line.api.database.sql`delete from contents where message_id = ${id}`;
+  expect((await postern(["messages", "show", id])).out)
+    .toMatch(/^content: +no longer kept: its retention is over$/m);
+  expect((await postern(["messages", "raw", id])).error).toContain("no longer kept");
   await postern(["messages", "cancel", id]);
 });
 

@@ -126,6 +126,19 @@ test("content comes back as it came in, small or in pieces", async () => {
   expect(new Uint8Array(await response.arrayBuffer())).toEqual(content);
 });
 
+test("content that was let go is said to be gone; an empty one is there", async () => {
+  const id = await accept("gone@sender.test", "d@example.com", 10, new Uint8Array(5));
+  const empty = await accept("empty@sender.test", "d@example.com", 11, new Uint8Array());
+  await api.database.sql`delete from contents where message_id = ${id}`;
+  expect(await api.ask("GET", `/v1/messages/${id}/raw`)).toMatchObject({
+    status: 410,
+    body: { title: "Gone", detail: expect.stringContaining("no longer kept") },
+  });
+  expect((await api.ask("GET", `/v1/messages/${id}`)).body).toMatchObject({ contentKept: false });
+  expect((await api.ask("GET", `/v1/messages/${empty}/raw`)).status).toBe(200);
+  expect((await api.ask("GET", `/v1/messages/${empty}`)).body).toMatchObject({ contentKept: true });
+});
+
 test.each(["nonsense", "01a20b7a-d747-7581-b274-5f6e8bfb8d78", "%00"])(
   "there is no message %s",
   async (id) => {

@@ -29,6 +29,10 @@ export function messageOperations(store: MessageStore): Operation[] {
         const id = idOf(context);
         const content = await store.content(id);
         if (content === undefined) throw unknownMessage(context);
+        if (content === "gone") {
+          const detail = "The content of this message is no longer kept: its retention is over";
+          throw new Problem(410, "Gone", detail);
+        }
         return context.body(streamOf(content), 200, {
           "Content-Type": "message/rfc822",
           "Content-Disposition": `attachment; filename="${id}.eml"`,

@@ -14,6 +14,7 @@ const PROBLEMS: Readonly<Record<number, string>> = {
   403: "The token does not allow it",
   404: "There is no such thing",
   409: "The rest of the configuration needs it",
+  410: "It was there and is no longer kept",
   412: "A condition of the request does not hold",
   413: "The body is too large",
   415: "The body is not JSON",

@@ -48,6 +48,9 @@ export const detailSchema = summary.extend({
   session: z.looseObject({}).meta({ description: "The session that it came by" }),
   parameters: z.looseObject({}).meta({ description: "The ESMTP parameters of MAIL" }),
   configurationVersion: z.int(),
+  contentKept: z.boolean().meta({
+    description: "False once the content is gone: it is kept less long than the message",
+  }),
   events: z.array(z.looseObject({
     at: z.iso.datetime(),
     kind: z.string().meta({
@@ -86,6 +89,6 @@ export const messageDescriptions = {
     scope: "content:read",
     pathParameters: { id: queueId },
     answers: { 200: { description: "The content", type: "message/rfc822" } },
-    problems: [404],
+    problems: [404, 410],
   },
 } as const satisfies Record<string, OperationDescription>;

@@ -42,6 +42,8 @@ export interface MessageDetail extends MessageSummary {
   readonly session: object;
   readonly parameters: object;
   readonly configurationVersion: number;
+  /** False once its content was let go: that is kept less long than the message. */
+  readonly contentKept: boolean;
   readonly events: readonly MessageEvent[];
 }
 
@@ -65,8 +67,8 @@ export interface MessageStore {
   /** Newest first. */
   find(query: MessageQuery): Promise<{ items: MessageSummary[]; next: string | null }>;
   get(id: string): Promise<MessageDetail | undefined>;
-  /** The content, piece by piece; undefined when there is no such message. */
-  content(id: string): Promise<AsyncIterable<Uint8Array> | undefined>;
+  /** The content, piece by piece; `gone` once it was let go, undefined when there is no such message. */
+  content(id: string): Promise<AsyncIterable<Uint8Array> | "gone" | undefined>;
   /** Deliveries waiting and claimed, and live processes by kind: figures for monitoring. */
   figures(): Promise<{
     readonly waiting: number;
@@ -121,11 +123,13 @@ export function openMessages({ sql }: Database): MessageStore {
       const { row, ...summary } = found;
       const events = await sql`
         select at, kind, detail from events where message_id = ${id} order by id`;
+      const first = await sql`select 1 from contents where message_id = ${id} and ordinal = 0`;
       return {
         ...summary,
         session: row.session,
         parameters: row.parameters,
         configurationVersion: Number(row.configuration_version),
+        contentKept: first.length > 0,
         events: [
           { at: summary.receivedAt, kind: "received", ...row.session, size: summary.size },
           ...row.recipients.map(({ forwardPath, destination, decision: found }) => {
@@ -143,7 +147,10 @@ export function openMessages({ sql }: Database): MessageStore {
 
     async content(id) {
       const [row] = await sql`select 1 from messages where id = ${id}`;
-      return row === undefined ? undefined : pieces(id);
+      if (row === undefined) return undefined;
+      // A message without a byte has its piece, too.
+      const first = await readPiece(sql, id, 0);
+      return first === undefined ? "gone" : pieces(id, first);
     },
 
     async figures() {
@@ -169,11 +176,11 @@ export function openMessages({ sql }: Database): MessageStore {
     },
   };
 
-  async function* pieces(id: string) {
-    for (let ordinal = 0;; ordinal += 1) {
-      const bytes = await readPiece(sql, id, ordinal);
-      if (bytes === undefined) return;
+  async function* pieces(id: string, first: Uint8Array) {
+    let bytes: Uint8Array | undefined = first;
+    for (let ordinal = 1; bytes !== undefined; ordinal += 1) {
       yield bytes;
+      bytes = await readPiece(sql, id, ordinal);
     }
   }
 }

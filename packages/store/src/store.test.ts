@@ -248,7 +248,8 @@ describe("the spool and the queue", () => {
       const { items } = await messages.find({ recipient: `R${index}@many.test`, limit: 5 });
       expect(items.map(({ id }) => id)).toEqual([ids[index]]);
       let text = "";
-      for await (const piece of (await messages.content(ids[index]!))!) {
+      const content = await messages.content(ids[index]!) as AsyncIterable<Uint8Array>;
+      for await (const piece of content) {
         text += new TextDecoder().decode(piece);
       }
       expect(text).toBe(`content ${index}`);

@@ -132,6 +132,7 @@ function messageText(message: Message, columns: number | undefined): string {
     ["Message-ID", message.messageId],
     ["received", timeOf(message.receivedAt)],
     ["size", sizeOf(message.size)],
+    ["content", message.contentKept ? null : "no longer kept: its retention is over"],
     ["decided by", `version ${message.configurationVersion} of the configuration`],
   ]);
   const events = message.events.map((event) =>

@@ -30,7 +30,8 @@ interface Line {
  * The list's addresses in their one spelling, in batches.
  *
  * @param domain the relay domain whose list it is
- * @throws {Problem} 413 when it is too large; 422 at its end, when lines of it are wrong
+ * @throws {Problem} 413 when it is too large; at its end 422 when lines of it are wrong, 400 when there
+ *   is none: a file that was cut off is no wish for an empty list, `[]` is
  */
 export async function* readList(
   body: AsyncIterable<Uint8Array>,
@@ -61,6 +62,10 @@ export async function* readList(
   if (errors.length > 0) {
     errors.sort((a, b) => a.line - b.line);
     throw invalid(errors);
+  }
+  if (count === 0) {
+    const detail = "The body has no address; the list [] as JSON is one without any";
+    throw new Problem(400, "Malformed", detail);
   }
 }
 

@@ -77,6 +77,20 @@ describe("a list comes in", () => {
     expect((await refused("{", "application/json")).status).toBe(400);
   });
 
+  test.each([
+    ["application/x-ndjson", ""],
+    ["application/x-ndjson", "\n\r\n"],
+    ["text/csv", "address\r\n"],
+    ["application/json", ""],
+  ])("not from a file without an address: %s %j", async (type, body) => {
+    expect((await refused(body, type)).status).toBe(400);
+    expect(await listed()).toEqual(["start"]);
+  });
+
+  test("without any address where [] says so", async () => {
+    expect((await put([])).body).toEqual({ added: 0, removed: 1, size: 0 });
+  });
+
   test("for a domain that there is", async () => {
     const path = "/v1/domains/nowhere.test/recipients";
     expect((await api.ask("PUT", path, { body: ["a"] })).status).toBe(404);

@@ -19,7 +19,9 @@ const query = z.strictObject({
   messageId: plainText.exactOptional().meta({
     description: "The Message-ID, with or without angle brackets",
   }),
-  state: state.exactOptional().meta({ description: "Messages with a recipient in this state" }),
+  state: state.exactOptional().meta({
+    description: "Messages with a recipient in this state; with `recipient`, with that one in it",
+  }),
   since: timeParameter.exactOptional().meta({ description: "Received at this time or later" }),
   until: timeParameter.exactOptional().meta({ description: "Received before this time" }),
   limit: limitParameter,

@@ -1,6 +1,12 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { createTestDatabase, type TestDatabase } from "../../../tests/database.ts";
-import { type Database, openDatabase, openMessages, openQueue } from "./index.ts";
+import {
+  type Database,
+  openDatabase,
+  openMessages,
+  openQueue,
+  type RecipientState,
+} from "./index.ts";
 import { accept, acceptMany, outcomeOf, register, to } from "./testing/mail.ts";
 
 let created: TestDatabase;
@@ -44,9 +50,55 @@ test("what is queued is found by its delivery, whatever was delivered since", as
   expect(await find({ state, limit: 10 })).toEqual([fresh, partly]);
   expect(await find({ state, limit: 1 })).toEqual([fresh]);
   expect(await find({ state, limit: 10, cursor: fresh })).toEqual([partly]);
-  expect(await find({ state, limit: 10, recipient: "A@x.test" })).toEqual([partly]);
+  expect(await find({ state, limit: 10, recipient: "C@z.test" })).toEqual([partly]);
   expect(await find({ state, limit: 10, until: new Date(Date.now() - 3_600_000) })).toEqual([]);
   expect(await find({ state: "deferred", limit: 10 })).toEqual([deferred]);
+});
+
+test("recipient and state are asked of the same recipient", async () => {
+  const id = await accept(database, [to("ok@one.test"), to("late@two.test")]);
+  const workerId = await register(database);
+  const queue = openQueue(database);
+  const claimed = await queue.claim({ workerId, limit: 10 });
+  const mine = claimed.filter(({ messageId }) => messageId === id);
+  await queue.record(
+    workerId,
+    mine.filter(({ recipients }) => recipients[0]?.forwardPath === "ok@one.test")
+      .map((one) => outcomeOf(one)),
+  );
+  const inState = (recipient: string, state: RecipientState) =>
+    find({ recipient, state, limit: 5 });
+  expect(await inState("ok@one.test", "delivered")).toEqual([id]);
+  expect(await inState("ok@one.test", "queued")).toEqual([]);
+  expect(await inState("late@two.test", "queued")).toEqual([id]);
+  expect(await inState("late@two.test", "delivered")).toEqual([]);
+  await queue.release(
+    workerId,
+    claimed.filter(({ recipients }) => recipients[0]?.forwardPath !== "ok@one.test"),
+  );
+});
+
+test.each([
+  ["jörg@ex.org", ["JÖRG@EX.org", "Jörg@ex.org"]],
+  ["JÖRG.ÄNDERE@ex.org", ["jörg.ändere@ex.org", "Jörg.Ändere@ex.org"]],
+  ["Иван.Петров@ex.org", ["иван.петров@ex.org", "ИВАН.ПЕТРОВ@ex.org"]],
+  ["p@münchen.test", ["P@xn--mnchen-3ya.test", "p@MÜNCHEN.test"]],
+  ["p@xn--bcher-kva.test", ["p@bücher.test", "P@XN--BCHER-KVA.TEST"]],
+  ["Someone@[192.0.2.1]", ["someone@[192.0.2.1]"]],
+  ["postmaster", ["Postmaster"]],
+])("an address is found by its other forms: %s", async (stored, asked) => {
+  const bySender = await accept(database, [to("x@x.test")], { reversePath: stored });
+  const byRecipient = await accept(database, [to(stored, "internal")]);
+  for (const address of [stored, ...asked]) {
+    expect(await find({ sender: address, limit: 5 }), address).toEqual([bySender]);
+    expect(await find({ recipient: address, limit: 5 }), address).toEqual([byRecipient]);
+  }
+});
+
+test("other people's addresses are not found", async () => {
+  await accept(database, [to("x@x.test")], { reversePath: "jorg@ex.org" });
+  expect(await find({ sender: "jörgen@ex.org", limit: 5 })).toEqual([]);
+  expect(await find({ sender: "p@munchen.test", limit: 5 })).toEqual([]);
 });
 
 test("a search for what is queued does not read what was delivered", async () => {

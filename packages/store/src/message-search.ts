@@ -3,6 +3,7 @@
  * looked for, so each is planned by itself.
  */
 import type { PendingQuery, Row, Sql } from "postgres";
+import { addressForms } from "./address-forms.ts";
 import type { MessageQuery } from "./messages.ts";
 import { firstIdAt, LONGEST_RECEPTION } from "./partitions.ts";
 import type { RecipientState } from "./records.ts";
@@ -35,25 +36,34 @@ export async function searchMessages(
     }
       ${cursor === undefined ? sql`` : sql`and ${id} < ${cursor}::uuid`}`;
   };
+  const isSender = sender === undefined
+    ? sql``
+    : sql`and ${isAddress(sql, "m.reverse_path", sender)}`;
+  const isRecipient = recipient === undefined
+    ? sql``
+    : sql`and ${isAddress(sql, "r.forward_path", recipient)}`;
+  const isInState = state === undefined ? sql`` : sql`and ${sql(stateColumn(state))} = ${state}`;
+  const allQueued = state === "queued" && recipient === undefined;
   const rows = await sql.begin("read only", async (tx) => {
     await tx`set local plan_cache_mode = force_custom_plan`;
     return await tx`
       select m.id
-      from messages m ${state === "queued" ? queued(sql, within) : sql``}
-      where true ${within("m.id")}
-      ${sender === undefined ? sql`` : sql`and lower(m.reverse_path) = lower(${sender})`}
+      from messages m ${allQueued ? queued(sql, within) : sql``}
+      where true ${within("m.id")} ${isSender}
       ${messageId === undefined ? sql`` : sql`and m.message_id = ${messageId}`}
       ${
-      recipient === undefined ? sql`` : sql`and exists (select 1 from recipients r
-        where r.message_id = m.id and lower(r.forward_path) = lower(${recipient})
-          ${within("r.message_id")})`
-    }
+      // One recipient, of whom all holds that is asked of a recipient.
+      recipient === undefined && state === undefined || allQueued
+        ? sql``
+        : sql`and exists (select 1 from recipients r
+          where r.message_id = m.id ${isRecipient} ${isInState} ${within("r.message_id")})`}
       ${
-      state === undefined || state === "queued" ? sql`` : sql`and exists (select 1 from recipients r
-        where r.message_id = m.id and ${sql(stateColumn(state))} = ${state} ${
-        within("r.message_id")
-      })`
-    }
+      // So that who has got much mail is found by what waits, where that is less.
+      state === "queued" && recipient !== undefined
+        ? sql`and exists (select 1 from deliveries d where d.message_id = m.id ${
+          within("d.message_id")
+        })`
+        : sql``}
       ${since === undefined ? sql`` : sql`and m.received_at >= ${since}`}
       ${until === undefined ? sql`` : sql`and m.received_at < ${until}`}
       order by m.id desc limit ${limit + 1}`;
@@ -78,6 +88,13 @@ function queued(sql: Sql, within: (column: string) => PendingQuery<Row[]>) {
 }
 
 /** The column that an index finds a state by; most are delivered, and need none. */
-function stateColumn(state: Exclude<RecipientState, "queued">): string {
-  return state === "delivered" ? "r.state" : "r.rare_state";
+function stateColumn(state: RecipientState): string {
+  return state === "delivered" || state === "queued" ? "r.state" : "r.rare_state";
+}
+
+/** Whether the column has this address, by the index on `lower` of it. */
+function isAddress(sql: Sql, column: string, address: string): PendingQuery<Row[]> {
+  const [form = "", ...others] = addressForms(address);
+  const forms = others.reduce((list, one) => sql`${list}, lower(${one})`, sql`lower(${form})`);
+  return sql`lower(${sql(column)}) in (${forms})`;
 }

@@ -47,13 +47,13 @@ export interface MessageDetail extends MessageSummary {
   readonly events: readonly MessageEvent[];
 }
 
-/** What to look for; all given conditions must hold. Addresses are compared without case. */
+/** What to look for; all given conditions must hold. Addresses are compared without case, and in U-labels and A-labels alike. */
 export interface MessageQuery {
   readonly sender?: string;
   readonly recipient?: string;
   /** Message-ID with or without angle brackets. */
   readonly messageId?: string;
-  /** Messages with a recipient in this state. */
+  /** Messages with a recipient in this state; with `recipient`, that one. */
   readonly state?: RecipientState;
   readonly since?: Date;
   readonly until?: Date;

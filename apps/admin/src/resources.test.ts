@@ -383,3 +383,19 @@ describe("a body that is not valid", () => {
     expect(answer.status).toBe(400);
   });
 });
+
+test("aliases that differ in case only are refused, each but the first pointed at", async () => {
+  const aliases = { Sales: ["a@b.test"], "gr\u00fc\u00dfe": ["a@b.test"], "SALES": ["c@d.test"] };
+  const { status, body } = await api.ask("PUT", "/v1/domains/alias.test", {
+    body: { relay: "default", aliases },
+  });
+  expect(status).toBe(422);
+  expect(body.errors).toEqual([
+    { pointer: "/aliases/SALES", detail: "Sales is the same local part: case does not count" },
+  ]);
+  const { SALES: _, ...once } = aliases;
+  const taken = await api.ask<{ aliases: object }>("PUT", "/v1/domains/alias.test", {
+    body: { relay: "default", aliases: once },
+  });
+  expect(taken.body.aliases).toEqual({ sales: ["a@b.test"], "gr\u00fc\u00dfe": ["a@b.test"] });
+});

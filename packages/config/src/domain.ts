@@ -36,9 +36,12 @@ export const domainSchema = z
     recipients: recipientCheckSchema.default({ verify: "none" }),
     catchAll: mailbox.optional().meta({ description: "Takes the mail of unknown recipients" }),
     aliases: z
-      .record(
-        plainText.min(1).max(64).transform((text) => text.toLowerCase()).meta({ type: "string" }),
-        z.array(mailbox).min(1).max(1000),
+      .record(plainText.min(1).max(64), z.array(mailbox).min(1).max(1000))
+      .check(namedOnce)
+      .overwrite((aliases) =>
+        Object.fromEntries(
+          Object.entries(aliases).map(([local, mailboxes]) => [local.toLowerCase(), mailboxes]),
+        )
       )
       .optional()
       .meta({ description: "By local part, the mailboxes that get the mail instead" }),
@@ -72,6 +75,19 @@ export const domainSchema = z
       .meta({ description: "What is different for this domain" }),
   })
   .meta({ id: "Domain", examples: [{ relay: "internal" }] });
+
+/** Refuses local parts that differ in case only: mail is routed without regard to it. */
+function namedOnce({ value, issues }: z.core.ParsePayload<Record<string, string[]>>): void {
+  const seen = new Map<string, string>();
+  for (const local of Object.keys(value)) {
+    const former = seen.get(local.toLowerCase());
+    if (former === undefined) seen.set(local.toLowerCase(), local);
+    else {
+      const message = `${former} is the same local part: case does not count`;
+      issues.push({ code: "custom", input: value, path: [local], message });
+    }
+  }
+}
 
 /** @see domainSchema */
 export type Domain = z.output<typeof domainSchema>;

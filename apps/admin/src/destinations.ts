@@ -4,6 +4,7 @@ import type { DestinationSummary } from "@postern/store";
 import type { Context } from "hono";
 import { readQuery } from "./input.ts";
 import type { Operation } from "./operation.ts";
+import { auditEntryOf } from "./principal.ts";
 import { Problem } from "./problem.ts";
 import type { Snapshots } from "./snapshots.ts";
 import type { QueueStore } from "./stores.ts";
@@ -36,10 +37,10 @@ export function destinationOperations(
     },
     ...(["pause", "resume", "flush"] as const).map((action): Operation => ({
       ...destinationDescriptions[action],
-      audited: `destination.${action}`,
       serve: async (context) => {
         const which = idOf(context);
-        if (!await queue[action](which)) throw unknown(context);
+        const audit = auditEntryOf(context, `destination.${action}`);
+        if (!await queue[action](which, audit)) throw unknown(context);
         const [one] = await shown(await queue.destinations({ limit: 1, after: which - 1 }));
         return context.json(one);
       },

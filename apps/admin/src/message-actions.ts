@@ -11,6 +11,7 @@ import { authorOf } from "./author.ts";
 import { readBodyAs } from "./input.ts";
 import { idOf, unknownMessage } from "./messages.ts";
 import type { Operation } from "./operation.ts";
+import { auditEntryOf } from "./principal.ts";
 import { Problem } from "./problem.ts";
 import { rerouting } from "./rerouting.ts";
 import type { Snapshots } from "./snapshots.ts";
@@ -27,7 +28,6 @@ export function messageActionOperations(
   const actions = Object.keys(messageActionDescriptions) as RecipientAction[];
   return actions.map((action) => ({
     ...messageActionDescriptions[action],
-    audited: `message.${action}`,
     serve: async (context) => {
       const id = idOf(context);
       const { relay, recipients } = action === "reroute"
@@ -40,6 +40,7 @@ export function messageActionOperations(
       const outcome = await queue.act(id, {
         action,
         author: authorOf(context),
+        audit: auditEntryOf(context, `message.${action}`),
         ...(recipients && { recipients }),
         ...(ways && { ways }),
       });

@@ -1,6 +1,7 @@
 /** Who makes a request: the token that it bears, and the address that it comes from. */
 import type { Context } from "hono";
 import type { Scope } from "@postern/api";
+import type { AuditEntry } from "@postern/store";
 
 /** The token of a request. */
 export interface Principal {
@@ -40,4 +41,10 @@ export function actorOf(context: Context): {
   readonly address: string | undefined;
 } {
   return { actor: principalOf(context).name, address: addressOf(context) };
+}
+
+/** What the audit log is to say of the request: that it did this, `thing.verb`, to what it names. */
+export function auditEntryOf(context: Context, action: string): AuditEntry {
+  const target = context.req.path.replace("/v1/", "").slice(0, 500);
+  return { ...actorOf(context), action, target };
 }

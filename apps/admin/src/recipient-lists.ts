@@ -11,6 +11,7 @@ import { isJson, readQuery } from "./input.ts";
 import { LIST_TYPES, type ListType, readList } from "./list-input.ts";
 import type { Operation } from "./operation.ts";
 import { entityTag, expectedVersion, stale } from "./preconditions.ts";
+import { auditEntryOf } from "./principal.ts";
 import { Problem } from "./problem.ts";
 
 /** Addresses that are read at once while a list is given out. */
@@ -20,9 +21,10 @@ const { list, put, get, add, remove } = recipientListDescriptions;
 
 /** The operations. */
 export function recipientListOperations(lists: RecipientLists): Operation[] {
-  /** The condition of the request, and who makes it. */
-  const changeBy = async (context: Context, domain: string) => ({
+  /** The condition of the request, who makes it, and what it does. */
+  const changeBy = async (context: Context, domain: string, action: string) => ({
     author: authorOf(context),
+    audit: auditEntryOf(context, action),
     expected: await expectedVersion(context, async () => (await lists.state(domain))?.version ?? 0),
   });
 
@@ -50,11 +52,10 @@ export function recipientListOperations(lists: RecipientLists): Operation[] {
     },
     {
       ...put,
-      audited: "recipients.replace",
       serve: async (context) => {
         const domain = domainOf(context);
         const type = given(context);
-        const change = await changeBy(context, domain);
+        const change = await changeBy(context, domain, "recipients.replace");
         // Before a long list is taken in; whether it still holds is seen again at the end.
         if (await lists.state(domain) === undefined) throw noDomain(domain);
         const body = context.req.raw.body ?? new ReadableStream({ start: (it) => it.close() });
@@ -72,20 +73,20 @@ export function recipientListOperations(lists: RecipientLists): Operation[] {
     },
     {
       ...add,
-      audited: "recipient.add",
       serve: async (context) => {
         const { domain, address } = entryOf(context, 422);
-        const outcome = await lists.add(domain, address, await changeBy(context, domain));
+        const change = await changeBy(context, domain, "recipient.add");
+        const outcome = await lists.add(domain, address, change);
         const { added } = applied(domain, outcome);
         return context.json({ address }, added > 0 ? 201 : 200);
       },
     },
     {
       ...remove,
-      audited: "recipient.remove",
       serve: async (context) => {
         const { domain, address } = entryOf(context);
-        const outcome = await lists.remove(domain, address, await changeBy(context, domain));
+        const change = await changeBy(context, domain, "recipient.remove");
+        const outcome = await lists.remove(domain, address, change);
         if (applied(domain, outcome).removed === 0) throw notListed(domain, address);
         return context.body(null, 204);
       },

@@ -3,6 +3,7 @@ import { problemsOf } from "@postern/routing";
 import {
   type ActionOutcome,
   actOnMessage,
+  type AuditEntry,
   type AuditLog,
   type ConfigurationHistory,
   type ConfigurationStore,
@@ -39,9 +40,9 @@ export interface QueueStore {
     wanted: { readonly count: number; readonly withContent: boolean },
   ): AsyncIterable<readonly StoredEnvelope[]>;
   /** Each answers false when there is no such destination. */
-  pause(destination: number): Promise<boolean>;
-  resume(destination: number): Promise<boolean>;
-  flush(destination: number): Promise<boolean>;
+  pause(destination: number, audit: AuditEntry): Promise<boolean>;
+  resume(destination: number, audit: AuditEntry): Promise<boolean>;
+  flush(destination: number, audit: AuditEntry): Promise<boolean>;
 }
 
 /** The repositories. */
@@ -72,9 +73,9 @@ export function openStores(database: Database): Stores {
       act: (id, action) => actOnMessage(database, id, action),
       destinations: (query) => listDestinations(database, query),
       envelopes: (wanted) => recentEnvelopes(database, wanted),
-      pause: (id) => pauseDestination(database, id),
-      resume: (id) => resumeDestination(database, id),
-      flush: async (id) => await flushDestination(database, id) !== undefined,
+      pause: (id, audit) => pauseDestination(database, id, audit),
+      resume: (id, audit) => resumeDestination(database, id, audit),
+      flush: async (id, audit) => await flushDestination(database, id, audit) !== undefined,
     },
   };
 }

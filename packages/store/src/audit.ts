@@ -1,5 +1,6 @@
 /** The audit log: who did what over the API, when and from where. Nothing is ever taken out of it. */
 import { and, desc, eq, gte, lt, type SQL } from "drizzle-orm";
+import type { TransactionSql } from "postgres";
 import type { Database } from "./connection.ts";
 import { auditLog } from "./schema/index.ts";
 
@@ -71,4 +72,13 @@ export async function recordIn(
   { actor, address, action, target, detail = {} }: AuditEntry,
 ): Promise<void> {
   await tx.insert(auditLog).values({ actor, address, action, target, detail });
+}
+
+/** The same for a transaction that is not Drizzle's; nothing where there is no entry. */
+export async function recordWith(tx: TransactionSql, entry: AuditEntry | undefined): Promise<void> {
+  if (entry === undefined) return;
+  const { actor, address = null, action, target = null, detail = {} } = entry;
+  await tx`
+    insert into audit_log (actor, address, action, target, detail)
+    values (${actor}, ${address}, ${action}, ${target}, ${JSON.stringify(detail)}::text::jsonb)`;
 }

@@ -7,6 +7,7 @@
  * it, as the next hop may have said 250 already, and nobody joins it, as it ends with its outcome.
  */
 import type { TransactionSql } from "postgres";
+import { type AuditEntry, recordWith } from "./audit.ts";
 import { QUEUE_CHANNEL } from "./channels.ts";
 import type { Database } from "./connection.ts";
 import { DestinationIds } from "./destination-ids.ts";
@@ -30,6 +31,8 @@ export interface MessageAction {
   readonly recipients?: readonly string[];
   /** For `reroute`: the new way of each recipient, by forward-path. Who is not there is left alone. */
   readonly ways?: ReadonlyMap<string, NewWay>;
+  /** What the audit log is to say of it. */
+  readonly audit?: AuditEntry;
 }
 
 /** Why one recipient stands in the way. */
@@ -62,7 +65,7 @@ interface Row {
 export async function actOnMessage(
   { sql }: Database,
   id: string,
-  { action, author, recipients, ways }: MessageAction,
+  { action, author, recipients, ways, audit }: MessageAction,
 ): Promise<ActionOutcome> {
   const destinations = new DestinationIds(sql);
   await destinations.learn([...ways?.values() ?? []].map(({ destination }) => destination));
@@ -81,6 +84,7 @@ export async function actOnMessage(
       waits(stateAfter(action, row.state)) && inHand.has(wayOf(row).destination);
     const chosen = choose(rows, action, recipients, isInHand);
     if ("obstacles" in chosen) return { status: "refused", obstacles: chosen.obstacles };
+    await recordWith(tx, audit);
     const changed = chosen.rows.filter(({ path }) => ways === undefined || ways.has(path));
     if (changed.length === 0) return { status: "done", recipients: [] };
     await write(tx, id, action, author, changed, wayOf);

@@ -6,6 +6,7 @@
  * transaction under the configuration's lock makes it the list, writing only what differs.
  */
 import type { TransactionSql } from "postgres";
+import { type AuditEntry, recordWith } from "./audit.ts";
 import { CONFIGURATION_CHANNEL, CONFIGURATION_LOCK } from "./channels.ts";
 import type { Database } from "./connection.ts";
 
@@ -30,6 +31,8 @@ export interface ListChange {
   readonly author: string;
   /** The version the list must be at, 0 for one that never had an address. */
   readonly expected?: number | undefined;
+  /** What the audit log is to say of it, if it changes anything. */
+  readonly audit?: AuditEntry;
 }
 
 /** The lists as a repository. Addresses are spelt as `listedAddress` of the configuration does. */
@@ -62,7 +65,7 @@ export function openRecipientLists({ sql }: Database): RecipientLists {
   /** One version, made by `write` under the lock; none when it changed nothing. */
   const change = (
     domain: string,
-    { author, expected }: ListChange,
+    { author, expected, audit }: ListChange,
     verb: string,
     write: (tx: TransactionSql, version: number) => Promise<Counts>,
   ) =>
@@ -89,6 +92,7 @@ export function openRecipientLists({ sql }: Database): RecipientLists {
       await tx`
         insert into recipient_list_changes (version, domain, added, removed, size)
         values (${version}, ${domain}, ${added}, ${removed}, ${size})`;
+      await recordWith(tx, audit);
       await tx`select pg_notify(${CONFIGURATION_CHANNEL}, ${String(version)})`;
       return { status: "applied", version, added, removed, size };
     });

@@ -74,8 +74,9 @@ test("recipients: put in every form, list, add, delete", async () => {
   ]);
   expect((await postern(["recipients", "add", "listed.test", "Dora", "carl"])).out)
     .toBe("dora is on the list\ncarl is on the list\n");
-  expect((await postern(["recipients", "delete", "listed.test", "ann"])).out)
-    .toBe("ann is off the list\n");
+  const noted = ["listed.test", "ann", "--note", "she left"];
+  expect((await postern(["recipients", "delete", ...noted])).out).toBe("ann is off the list\n");
+  expect((await postern(["config", "versions", "--limit", "1"])).out).toContain("she left");
   expect((await postern(["recipients", "delete", "listed.test", "ann"])).error)
     .toBe("postern: ann is not on the recipient list of listed.test\n");
   const list = async (...args: string[]) =>

@@ -180,3 +180,28 @@ test("a list changes only at the version that is asked for", async () => {
   expect((await put(["y"], undefined, { "If-Match": tag })).status).toBe(412);
   expect(await listed()).toEqual(["x"]);
 });
+
+test("a change is a version with its note, and on record with its numbers", async () => {
+  const noted = { "Postern-Note": "Gr\u00fcnde" };
+  await put(["start", "more"], undefined, noted);
+  await put(["start", "more"], undefined, noted);
+  await api.ask("PUT", `${list}/one`, { headers: noted });
+  await api.ask("DELETE", `${list}/one`, { headers: noted });
+  await put(["start"]);
+  const versions = await api.ask<{ items: object[] }>("GET", "/v1/config/versions?limit=4");
+  expect(versions.body.items).toMatchObject([
+    { note: "replace recipients of example.com: 0 added, 1 removed" },
+    { note: "Gr\u00fcnde" },
+    { note: "Gr\u00fcnde" },
+    { note: "Gr\u00fcnde" },
+  ]);
+  const { body } = await api.ask<{ items: object[] }>("GET", "/v1/audit?limit=4");
+  const version = expect.any(Number);
+  const note = "Gr\u00fcnde";
+  expect(body.items).toMatchObject([
+    { action: "recipients.replace", detail: { version, added: 0, removed: 1, size: 1 } },
+    { action: "recipient.remove", detail: { version, note, added: 0, removed: 1, size: 2 } },
+    { action: "recipient.add", detail: { version, note, added: 1, removed: 0, size: 3 } },
+    { action: "recipients.replace", detail: { version, note, added: 1, removed: 0, size: 2 } },
+  ]);
+});

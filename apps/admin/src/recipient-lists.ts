@@ -7,7 +7,7 @@ import { domainPattern, listedAddress } from "@postern/config";
 import type { ListOutcome, RecipientLists } from "@postern/store";
 import type { Context } from "hono";
 import { authorOf } from "./author.ts";
-import { isJson, readQuery } from "./input.ts";
+import { isJson, readNote, readQuery } from "./input.ts";
 import { LIST_TYPES, type ListType, readList } from "./list-input.ts";
 import type { Operation } from "./operation.ts";
 import { entityTag, expectedVersion, stale } from "./preconditions.ts";
@@ -24,6 +24,7 @@ export function recipientListOperations(lists: RecipientLists): Operation[] {
   /** The condition of the request, who makes it, and what it does. */
   const changeBy = async (context: Context, domain: string, action: string) => ({
     author: authorOf(context),
+    note: readNote(context),
     audit: auditEntryOf(context, action),
     expected: await expectedVersion(context, async () => (await lists.state(domain))?.version ?? 0),
   });

@@ -61,7 +61,7 @@ export const recipientListDescriptions = {
     summary: "Replace the recipient list of a domain, all of it or, if a line is wrong, nothing",
     scope: "config:write",
     pathParameters,
-    headers: ["If-Match", "If-None-Match"],
+    headers: ["If-Match", "If-None-Match", "Postern-Note"],
     body: listBody,
     otherBodyTypes: ["application/x-ndjson", "text/csv"],
     answers: {
@@ -84,7 +84,7 @@ export const recipientListDescriptions = {
     id: "putRecipient",
     summary: "Put an address on the recipient list of a domain",
     scope: "config:write",
-    headers: ["If-Match"],
+    headers: ["If-Match", "Postern-Note"],
     answers: {
       200: { description: "It was there already", schema: entrySchema },
       201: { description: "It is there now", schema: entrySchema },
@@ -97,7 +97,7 @@ export const recipientListDescriptions = {
     id: "deleteRecipient",
     summary: "Take an address off the recipient list of a domain",
     scope: "config:write",
-    headers: ["If-Match"],
+    headers: ["If-Match", "Postern-Note"],
     answers: { 204: { description: "It is gone" } },
     problems: [404, 412],
   },

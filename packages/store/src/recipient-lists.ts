@@ -29,9 +29,11 @@ export type ListOutcome =
 /** Who changes a list, and on what condition. */
 export interface ListChange {
   readonly author: string;
+  /** Why; what was changed, in numbers, when absent. */
+  readonly note?: string | undefined;
   /** The version the list must be at, 0 for one that never had an address. */
   readonly expected?: number | undefined;
-  /** What the audit log is to say of it, if it changes anything. */
+  /** What the audit log is to say of it, if it changes anything; version, note and numbers are added. */
   readonly audit?: AuditEntry;
 }
 
@@ -65,7 +67,7 @@ export function openRecipientLists({ sql }: Database): RecipientLists {
   /** One version, made by `write` under the lock; none when it changed nothing. */
   const change = (
     domain: string,
-    { author, expected, audit }: ListChange,
+    { author, expected, audit, note: why }: ListChange,
     verb: string,
     write: (tx: TransactionSql, version: number) => Promise<Counts>,
   ) =>
@@ -85,14 +87,15 @@ export function openRecipientLists({ sql }: Database): RecipientLists {
       const { added, removed } = await write(tx, version);
       const size = (last.size ?? 0) + added - removed;
       if (added + removed === 0) return { status: "applied", version: 0, added, removed, size };
-      const note = `${verb} recipients of ${domain}: ${added} added, ${removed} removed`;
+      const note = why ?? `${verb} recipients of ${domain}: ${added} added, ${removed} removed`;
       await tx`
         insert into configuration_versions (version, author, note)
         values (${version}, ${author}, ${note})`;
       await tx`
         insert into recipient_list_changes (version, domain, added, removed, size)
         values (${version}, ${domain}, ${added}, ${removed}, ${size})`;
-      await recordWith(tx, audit);
+      const detail = { version, note, added, removed, size };
+      await recordWith(tx, audit && { ...audit, detail });
       await tx`select pg_notify(${CONFIGURATION_CHANNEL}, ${String(version)})`;
       return { status: "applied", version, added, removed, size };
     });

@@ -3,6 +3,7 @@ import type { AnswerOf, Api } from "@postern/client";
 import { type Command, Option } from "commander";
 import { readNamed } from "../definition.ts";
 import { bodyOf, itemsOf, openSession, type Session } from "../gateway.ts";
+import { noted, noteOption } from "../note.ts";
 import { CommandError, type Surroundings, UsageError } from "../surroundings.ts";
 import { shown, tableOf, timeOf } from "../table.ts";
 import { addReplayCommand } from "./replay.ts";
@@ -59,7 +60,7 @@ export function addConfigCommands(program: Command, surroundings: Surroundings):
 
   group.command("apply").description("replace the configuration whole by a file's")
     .requiredOption("-f, --file <file>", "a document as export writes it; - is standard input")
-    .option("--note <text>", "why, for the list of versions")
+    .addOption(noteOption())
     .option("--dry-run", "tell what would change, and change nothing")
     .action(async (
       { file, note, dryRun }: { file: string; note?: string; dryRun?: boolean },
@@ -104,7 +105,7 @@ export function addConfigCommands(program: Command, surroundings: Surroundings):
 
   group.command("restore").argument("<version>")
     .description("make the configuration what it was at a version, as a new version")
-    .option("--note <text>", "why, for the list of versions")
+    .addOption(noteOption())
     .action(async (version: string, { note }: { note?: string }, command: Command) => {
       const session = await openSession(command, surroundings);
       const { api, take } = session.client;
@@ -130,12 +131,6 @@ async function replace(
     }),
   );
   return await response.json() as Replacement;
-}
-
-function noted(note: string | undefined): { "Postern-Note"?: string } {
-  if (note === undefined) return {};
-  if (!/^[\x20-\x7e]*$/.test(note)) throw new UsageError("--note: expected one line of ASCII");
-  return { "Postern-Note": note };
 }
 
 function differenceText({ added, changed, removed, recipientLists = [] }: Difference): string {

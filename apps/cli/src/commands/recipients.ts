@@ -3,6 +3,7 @@ import type { AnswerOf, Api } from "@postern/client";
 import { type Command, Option } from "commander";
 import { readNamed } from "../definition.ts";
 import { bodyOf, openSession } from "../gateway.ts";
+import { noted, noteOption } from "../note.ts";
 import type { Surroundings } from "../surroundings.ts";
 import { shown } from "../table.ts";
 
@@ -57,9 +58,10 @@ export function addRecipientCommands(program: Command, surroundings: Surrounding
     .addOption(
       formatOption("text: an address a line; ndjson, csv or json. By the file's name when absent"),
     )
+    .addOption(noteOption())
     .action(async (
       domain: string,
-      { file, format = formatOf(file) }: { file: string; format?: Format },
+      { file, format = formatOf(file), note }: { file: string; format?: Format; note?: string },
       command: Command,
     ) => {
       const session = await openSession(command, surroundings);
@@ -67,7 +69,7 @@ export function addRecipientCommands(program: Command, surroundings: Surrounding
       const response = bodyOf(
         await session.client.request(pathOf(domain), {
           method: "PUT",
-          headers: { "Content-Type": TYPES[format] },
+          headers: { "Content-Type": TYPES[format], ...noted(note) },
           body: format === "text" ? linesAsJson(text) : text,
         }),
       );
@@ -82,14 +84,21 @@ export function addRecipientCommands(program: Command, surroundings: Surrounding
 
   group.command("add").argument("<domain>").argument("<address...>")
     .description("put addresses on the list")
-    .action(async (domain: string, addresses: string[], _options, command: Command) => {
+    .addOption(noteOption())
+    .action(async (
+      domain: string,
+      addresses: string[],
+      { note }: { note?: string },
+      command: Command,
+    ) => {
       const session = await openSession(command, surroundings);
       const { api, take } = session.client;
       const { recipients } = api.v1.domains[":name"];
       const listed: string[] = [];
       for (const address of addresses) {
         const param = { name: domain, address };
-        listed.push(bodyOf(await take(recipients[":address"].$put({ param }))).address);
+        const { $put } = recipients[":address"];
+        listed.push(bodyOf(await take($put({ param, header: noted(note) }))).address);
       }
       session.show(
         { listed },
@@ -99,12 +108,20 @@ export function addRecipientCommands(program: Command, surroundings: Surrounding
 
   group.command("delete").argument("<domain>").argument("<address...>")
     .description("take addresses off the list")
-    .action(async (domain: string, addresses: string[], _options, command: Command) => {
+    .addOption(noteOption())
+    .action(async (
+      domain: string,
+      addresses: string[],
+      { note }: { note?: string },
+      command: Command,
+    ) => {
       const session = await openSession(command, surroundings);
       const { api, take } = session.client;
       const { recipients } = api.v1.domains[":name"];
       for (const address of addresses) {
-        bodyOf(await take(recipients[":address"].$delete({ param: { name: domain, address } })));
+        const param = { name: domain, address };
+        const { $delete } = recipients[":address"];
+        bodyOf(await take($delete({ param, header: noted(note) })));
       }
       session.show(
         { deleted: addresses },

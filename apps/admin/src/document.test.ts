@@ -94,6 +94,12 @@ test("what YAML only warns of is told to who asked, not to standard error", asyn
 });
 
 test.each([
+  [
+    "application/yaml",
+    "relays: {}\n---\nrelays: {}\n",
+    400,
+    "The body holds several YAML documents: expected one",
+  ],
   ["application/yaml", "", 400, "The body is an empty document"],
   ["application/yaml", "# nothing yet\n", 400, "The body is an empty document"],
   ["application/yaml", "null\n", 400, "The body is an empty document"],
@@ -266,4 +272,20 @@ describe("versions", () => {
     const headers = { "If-Match": '"5"' };
     expect((await api.ask("POST", "/v1/config/versions/3/restore", { headers })).status).toBe(412);
   });
+});
+
+test("of a name that cannot be it is told what names can be", async () => {
+  const { status, body } = await api.ask("PUT", "/v1/config", {
+    body: {
+      relays: { Big: { kind: "discard" } },
+      domains: { "a b": { relay: "default" } },
+      users: { "": {} },
+    },
+  });
+  expect(status).toBe(422);
+  expect(body.errors).toEqual([
+    { pointer: "/relays/Big", detail: expect.stringContaining("expected 1 to 63 of a-z") },
+    { pointer: "/domains/a b", detail: expect.stringContaining("expected a domain name") },
+    { pointer: "/users/", detail: expect.stringContaining("expected 1 to 254 of a-z") },
+  ]);
 });

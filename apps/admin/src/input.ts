@@ -1,7 +1,7 @@
 /** Reading what a request brings, within bounds. */
 import { escapePointer } from "@postern/config";
 import type { Context } from "hono";
-import { parseDocument } from "yaml";
+import { parseDocument, YAMLParseError } from "yaml";
 import type { z } from "zod";
 import { fieldErrors, parameterErrors, Problem, wording } from "./problem.ts";
 
@@ -77,6 +77,9 @@ function parseYaml(text: string): unknown {
     // Aliases that multiply what they stand for are bounded by the parser.
     value = document.toJS({ maxAliasCount: 100 });
   } catch (error) {
+    if (error instanceof YAMLParseError && error.code === "MULTIPLE_DOCS") {
+      throw new Problem(400, "Malformed", "The body holds several YAML documents: expected one");
+    }
     throw new Problem(400, "Malformed", `The body is not YAML: ${(error as Error).message}`);
   }
   // A file that was cut off is no wish for a configuration without anything in it.

@@ -70,6 +70,7 @@ function faultsOf(
     if (issue.code === "unrecognized_keys") {
       return issue.keys.map((key) => ({ path: [...path, key], detail: "unknown field" }));
     }
+    if (issue.code === "invalid_key") return faultsOf(issue.issues, path);
     const meant = issue.code === "invalid_union" ? meantBranch(issue) : undefined;
     if (meant !== undefined) return faultsOf(meant, path);
     return [{ path, detail: issue.message }];

@@ -2,6 +2,7 @@
 import type { Database } from "./connection.ts";
 import { searchMessages } from "./message-search.ts";
 import { readPiece } from "./pieces.ts";
+import { HEARTBEAT_MILLISECONDS } from "./processes.ts";
 import type { Destination, RecipientState } from "./records.ts";
 import { storable, storableMessageId } from "./storable.ts";
 
@@ -164,7 +165,9 @@ export function openMessages({ sql }: Database): MessageStore {
           (select count(*) from destinations where failures > 0) as failing,
           (select count(*) from destinations where paused_at is not null) as paused,
           (select coalesce(json_object_agg(kind, n), '{}')
-           from (select kind, count(*) as n from processes group by kind) p) as processes`;
+           from (select kind, count(*) as n from processes
+             where seen_at > now() - make_interval(secs => ${2 * HEARTBEAT_MILLISECONDS / 1000})
+             group by kind) p) as processes`;
       return {
         waiting: Number(row?.waiting),
         claimed: Number(row?.claimed),

@@ -1,7 +1,14 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { createTestDatabase, type TestDatabase } from "../../../tests/database.ts";
 import { eventually } from "../../../tests/end-to-end/eventually.ts";
-import { type Database, keepRegistered, keepUp, openDatabase, type Registration } from "./index.ts";
+import {
+  type Database,
+  keepRegistered,
+  keepUp,
+  openDatabase,
+  openMessages,
+  type Registration,
+} from "./index.ts";
 import { register } from "./testing/mail.ts";
 
 let created: TestDatabase;
@@ -176,4 +183,10 @@ describe("while somebody has a table locked", () => {
     expect(await upkeep).toMatchObject({ made: 0 });
     await narrow.close();
   });
+
+test("figures count the processes that renewed their rows lately, not those that died", async () => {
+  const dead = await register(database);
+  await register(database);
+  await database.sql`update processes set seen_at = now() - interval '25 s' where id = ${dead}`;
+  expect((await openMessages(database).figures()).processes).toEqual({ worker: 1 });
 });

@@ -47,6 +47,7 @@ import {
   openDatabase,
   openSpool,
   SenderRates,
+  weaknesses,
 } from "@postern/store";
 import { Admission } from "./admission.ts";
 import { Authenticator } from "./authenticator.ts";
@@ -58,6 +59,10 @@ import { TlsAcceptor } from "./tls-acceptor.ts";
 
 /** How often content is removed whose message never came. */
 const CLEAN_UP_MILLISECONDS = 3_600_000;
+
+function unreadable(error: unknown): never {
+  throw new StartError(`the database cannot be read: ${databaseProblem(error)}`);
+}
 
 await runProcess("ingress", async ({ environment, log, onStop, ready }) => {
   const database = openDatabase(requireDatabaseUrl(environment), {
@@ -120,10 +125,11 @@ await runProcess("ingress", async ({ environment, log, onStop, ready }) => {
       }
     },
     onError: (error) => log.warning("configuration not read", { error: databaseProblem(error) }),
-  }).catch((error) => {
-    throw new StartError(`the database cannot be read: ${databaseProblem(error)}`);
-  });
+  }).catch(unreadable);
   onStop(() => feed.stop());
+  // It is this process that promises to keep what it accepts.
+  const problems = await weaknesses(database).catch(unreadable);
+  if (problems.length > 0) log.warning("Postgres cannot be relied on", { problems });
 
   const host = machineName();
   const cleaning = setInterval(() => {

@@ -8,6 +8,7 @@ export * from "./configuration.ts";
 export * from "./connection.ts";
 export * from "./destination-list.ts";
 export * from "./destinations.ts";
+export * from "./durability.ts";
 export * from "./idempotency.ts";
 export * from "./envelopes.ts";
 export * from "./ids.ts";

@@ -4,7 +4,7 @@
  */
 import { type ResourceKind, resourceKinds } from "@postern/config";
 import type { SecretKey } from "@postern/secrets";
-import { isUnavailable } from "@postern/store";
+import { isPassing, isUnavailable } from "@postern/store";
 import { type Context, Hono } from "hono";
 import { auditOperations } from "./audit.ts";
 import { requireScope, requireToken } from "./authentication.ts";
@@ -102,12 +102,13 @@ export function createAdminApp(options: AdminAppOptions): Hono {
   );
   app.onError((error, context) => {
     if (error instanceof Problem) return problemResponse(context, error);
-    if (isUnavailable(error)) {
+    const away = isUnavailable(error);
+    if (!away) onError(error);
+    if (away || isPassing(error)) {
       const headers = { "Retry-After": "5" };
-      const problem = new Problem(503, "Unavailable", "The database is away", { headers });
-      return problemResponse(context, problem);
+      const detail = away ? "The database is away" : "The database did not come to it now";
+      return problemResponse(context, new Problem(503, "Unavailable", detail, { headers }));
     }
-    onError(error);
     return problemResponse(context, new Problem(500, "Internal error", "The log tells more"));
   });
   return app;

@@ -83,6 +83,32 @@ test("a failure of ours is reported to us and not told to the one who asks", asy
   expect(failures).toEqual([broken]);
 });
 
+test.each(["55P03", "57014"])(
+  "a database that is kept from it (%s) asks to come again",
+  async (code) => {
+    const failures: unknown[] = [];
+    const busy = new Error("Failed query", {
+      cause: Object.assign(new Error("canceled"), { code }),
+    });
+    const fail = () => Promise.reject(busy);
+    const app = createAdminApp({
+      ...storesThat(fail),
+      hostname: "gateway.test",
+      ping: fail,
+      token: TOKEN,
+      secretKey: await importSecretKey(SECRET_KEY),
+      onError: (error) => failures.push(error),
+    });
+    const response = await app.request("/v1/relays", {
+      headers: { Authorization: `Bearer ${TOKEN}` },
+    });
+    expect(response.status).toBe(503);
+    expect(response.headers.get("Retry-After")).toMatch(/^\d+$/);
+    await response.body?.cancel();
+    expect(failures).toEqual([busy]);
+  },
+);
+
 test("a database that never answers is not ready", async () => {
   const never = () => new Promise<never>(() => {});
   const app = createAdminApp({

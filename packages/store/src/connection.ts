@@ -172,11 +172,13 @@ function isConnectionLost(error: unknown): boolean {
 }
 
 /**
- * Whether the error says that Postgres could not be reached, went away, or is a standby that only reads
- * (25006), not that it refused.
+ * Whether the error says that no connection could be opened (why ever: our patch of the driver marks
+ * those), that Postgres went away, or is a standby that only reads (25006), not that it refused a
+ * statement.
  */
 export function isUnavailable(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
+  if ("opening" in error) return true;
   const code = "code" in error ? String(error.code) : "";
   if (
     /^(CONNECT|ECONN|ENOTFOUND|EHOST|ENET|EPIPE|EAGAIN|ETIMEDOUT|ENOENT|08|25006|57P0|53)/.test(
@@ -195,8 +197,9 @@ export function isUnavailable(error: unknown): boolean {
  */
 export function isPassing(error: unknown): boolean {
   if (isUnavailable(error)) return true;
-  const code = error instanceof Error && "code" in error ? String(error.code) : "";
-  return /^(40|55|57|58|23514)/.test(code);
+  if (!(error instanceof Error)) return false;
+  const code = "code" in error ? String(error.code) : "";
+  return /^(40|55|57|58|23514)/.test(code) || isPassing(error.cause);
 }
 
 /** Resolves when Postgres answers; rejects with what it or the connection said. */

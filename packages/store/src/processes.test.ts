@@ -183,6 +183,7 @@ describe("while somebody has a table locked", () => {
     expect(await upkeep).toMatchObject({ made: 0 });
     await narrow.close();
   });
+});
 
 test("figures count the processes that renewed their rows lately, not those that died", async () => {
   const dead = await register(database);

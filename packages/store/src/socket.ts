@@ -4,6 +4,7 @@
  * packet, took that long.
  */
 import { Socket } from "node:net";
+import { setImmediate } from "node:timers";
 
 /** What the driver tells of where to connect to: every host of its address, or a path. */
 interface Target {
@@ -35,11 +36,11 @@ export class Sockets {
       const socket: DriverSocket = new Socket();
       this.#keep(socket);
       socket.once("connect", () => socket.setNoDelay(true));
-      if (path) return socket.connect(path);
+      if (path) return connecting(socket, path);
       const index = next++ % host.length;
       socket.host = host[index]!;
       socket.port = port[index]!;
-      return socket.connect(socket.port, socket.host);
+      return connecting(socket, socket.port, socket.host);
     };
   }
 
@@ -54,5 +55,16 @@ export class Sockets {
     for (const other of this.#open) if (other.destroyed) this.#open.delete(other);
     this.#open.add(socket);
     this.#onOpen();
+  }
+}
+
+/** Connects. What Deno does not permit is thrown: that, too, becomes an event. */
+function connecting(socket: Socket, ...to: [string] | [number, string]): Socket {
+  try {
+    return to.length === 1 ? socket.connect(to[0]) : socket.connect(...to);
+  } catch (error) {
+    // By then the driver listens.
+    setImmediate(() => socket.destroy(error as Error));
+    return socket;
   }
 }

@@ -121,7 +121,7 @@ function register(
   { audit, idempotencyKeys: keys, secretKey }: AdminAppOptions,
 ): void {
   const methods = new Map<string, string[]>();
-  for (const { method, path, scope, serve: perform, audited } of operations) {
+  for (const { method, path, scope, moreScopes = [], serve: perform, audited } of operations) {
     const serve = async (context: Context) => {
       const response = await perform(context);
       if (audited !== undefined && response.ok) {
@@ -133,7 +133,7 @@ function register(
     const pattern = path.replace(/\{(\w+)\}/g, ":$1");
     app.on(method.toUpperCase(), pattern, async (context) => {
       if (scope === "none") return await serve(context);
-      await requireScope(context, scope, audit);
+      for (const one of [scope, ...moreScopes]) await requireScope(context, one, audit);
       if (method !== "post") return await serve(context);
       return await once(context, { keys, secretKey }, () => serve(context));
     });

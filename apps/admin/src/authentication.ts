@@ -64,16 +64,20 @@ export function requireToken(
   };
 }
 
-/** Refuses with 403 what the token does not allow, and puts that on record. */
+/**
+ * Refuses with 403 what the token does not allow, and puts that on record. `need` goes on with the
+ * sentence where it is not plain why the scope is asked for.
+ */
 export async function requireScope(
   context: Context,
   scope: Scope,
   audit: Pick<AuditLog, "record">,
+  need = "",
 ): Promise<void> {
   if (principalOf(context).scopes.has(scope)) return;
   const target = `${context.req.method} ${context.req.path}`.slice(0, 500);
   await audit.record({ ...actorOf(context), action: "denied", target, detail: { scope } });
-  throw new Problem(403, "Forbidden", `The token does not have the scope ${scope}`, {
+  throw new Problem(403, "Forbidden", `The token does not have the scope ${scope}${need}`, {
     headers: {
       "WWW-Authenticate": `Bearer realm="postern", error="insufficient_scope", scope="${scope}"`,
     },

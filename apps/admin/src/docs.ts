@@ -107,7 +107,7 @@ function operationsOf(document: Json): Described[] {
 function operationText(operation: Described): string {
   const { id, method, path, summary, security, parameters = [], requestBody, responses } =
     operation;
-  const scope = security[0]?.token[0];
+  const scopes = security[0]?.token.join(", ");
   const given = parameters.map((one) => {
     const schema = one["schema"] as Json;
     const about = one["description"] ?? schema["description"] ?? "";
@@ -130,7 +130,7 @@ function operationText(operation: Described): string {
   return `<article id="${escaped(id)}"><h3><span class="method">${method}</span><code>${
     escaped(path)
   }</code></h3><p>${escaped(summary)}. <span class="quiet">${
-    scope === undefined ? "Needs no token" : `Scope ${escaped(scope)}`
+    scopes === undefined ? "Needs no token" : `Scope ${escaped(scopes)}`
   }</span></p>${given.length > 0 ? `<h4>Parameters</h4><table>${given.join("")}</table>` : ""}${
     bodies.join("")
   }<h4>Answers</h4><table>${answers.join("")}</table></article>`;

@@ -124,7 +124,7 @@ export function openApiDocument(operations: readonly Operation[]): Json {
     })),
   ];
   const describe = (operation: Operation): Json => {
-    const { id, summary, scope, answers, problems = [] } = operation;
+    const { id, summary, scope, moreScopes = [], answers, problems = [] } = operation;
     const { body, bodyIsOptional = false, otherBodyTypes = [] } = operation;
     const open = scope === "none";
     const failing = open ? problems : [401, 403, ...problems, 429, 500, 503];
@@ -133,7 +133,7 @@ export function openApiDocument(operations: readonly Operation[]): Json {
       operationId: id,
       tags: [tagOf(operation.path)],
       summary,
-      security: open ? [] : [{ token: [scope] }],
+      security: open ? [] : [{ token: [scope, ...moreScopes] }],
       ...(parameters.length > 0 && { parameters }),
       ...(body && {
         requestBody: {

@@ -96,6 +96,53 @@ describe("a replay", () => {
     expect(found.differences).toHaveLength(1);
   });
 
+  test("asks for what it tells of, and is on record", async () => {
+    const tokens: Record<string, string> = {};
+    for (const scopes of [["config:read"], ["config:read", "queue:read"]]) {
+      const body = { name: scopes.join("-").replaceAll(":", "."), scopes };
+      const made = await api.ask<{ token: string }>("POST", "/v1/tokens", { body });
+      tokens[scopes.length] = made.body.token;
+    }
+    const as = (scopes: 1 | 2, body: object) =>
+      api.ask("POST", "/v1/config/replay", {
+        body,
+        headers: { Authorization: `Bearer ${tokens[scopes]}` },
+      });
+    const detail = (scope: string) => ({
+      status: 403,
+      body: { detail: expect.stringContaining(`the scope ${scope}`) },
+    });
+    const rule = (match: object, enabled = true) => ({
+      changes: [{
+        kind: "rules",
+        name: "new",
+        body: { enabled, match, actions: [{ do: "hold" }] },
+      }],
+    });
+    const header = { header: { name: "Subject", value: { wildcard: "*lottery" } } };
+    expect(await as(1, { configuration: {} })).toMatchObject(detail("queue:read"));
+    expect((await as(2, { configuration: {} })).status).toBe(200);
+    expect((await as(2, rule({ domain: "one.test" }))).status).toBe(200);
+    expect((await as(2, rule(header, false))).status).toBe(200);
+    for (const match of [header, { any: [{ not: { all: [header] } }] }]) {
+      expect(await as(2, rule(match))).toMatchObject(detail("content:read"));
+    }
+    // So does what the rules in force do now.
+    const url = "/v1/rules/lottery";
+    await api.ask("PUT", url, { body: { match: header, actions: [{ do: "hold" }] } });
+    expect(await as(2, { configuration: {} })).toMatchObject(detail("content:read"));
+    await api.ask("DELETE", url);
+    const { body } = await api.ask<{ items: object[] }>(
+      "GET",
+      "/v1/audit?action=config.replay&limit=1",
+    );
+    expect(body.items).toMatchObject([{
+      actor: "config.read-queue.read",
+      target: "config/replay",
+      address: "192.0.2.1",
+    }]);
+  });
+
   test("changes nothing", async () => {
     const before = await api.ask("GET", "/v1/config/versions");
     await replay({ configuration: {} });

@@ -7,6 +7,7 @@ import {
   type Change,
   changed,
   changesBetween,
+  type Condition,
   type Configuration,
   definitionsOf,
   type Resource,
@@ -14,8 +15,9 @@ import {
 } from "@postern/config";
 import { decodeEncodedWords, HeaderReader } from "@postern/message";
 import { compile, type ExplainedRecipient, type ExplainRequest, replay } from "@postern/routing";
-import type { ConfigurationStore, StoredEnvelope } from "@postern/store";
+import type { AuditLog, ConfigurationStore, StoredEnvelope } from "@postern/store";
 import type { z } from "zod";
+import { requireScope } from "./authentication.ts";
 import { type Decider, listAnswers } from "./explain.ts";
 import { readDocument } from "./input.ts";
 import type { Operation } from "./operation.ts";
@@ -28,9 +30,10 @@ type ReplayRequest = z.output<typeof replayDescriptions.replay.body>;
 
 /** The operation. */
 export function replayOperations(
-  { configuration, queue, ...decider }: Decider & {
+  { configuration, queue, audit, ...decider }: Decider & {
     readonly configuration: ConfigurationStore;
     readonly queue: Pick<QueueStore, "envelopes">;
+    readonly audit: Pick<AuditLog, "record">;
   },
 ): Operation[] {
   /** The configuration in force and the candidate; a problem where it may not come into force. */
@@ -55,20 +58,25 @@ export function replayOperations(
         return index < 0 ? undefined : `/changes/${index}/body${pointer}`;
       });
     }
-    return { inForce: compile(inForce!), candidate: compile(changed(inForce!, changes)) };
+    return { inForce: inForce!, candidate: changed(inForce!, changes) };
   };
 
   return [{
     ...replayDescriptions.replay,
+    audited: "config.replay",
     serve: async (context) => {
       const parsed = replayDescriptions.replay.body
         .safeParse(await readDocument(context), { error: wording });
       if (!parsed.success) throw invalid(fieldErrors(parsed.error));
       const request = parsed.data;
-      const { inForce, candidate } = await candidateOf(request, actorOf(context).actor);
+      const both = await candidateOf(request, actorOf(context).actor);
+      const withContent = [both.inForce, both.candidate].some(looksAtHeaders);
+      // What matches tells what is in the field.
+      if (withContent) await requireScope(context, "content:read", audit, HEADERS_NEED_IT);
+      const inForce = compile(both.inForce);
+      const candidate = compile(both.candidate);
       const counts = { messages: 0, recipients: 0, differing: 0 };
       const differences: object[] = [];
-      const withContent = [inForce, candidate].some(({ rules }) => rules.rules.length > 0);
       for await (const batch of queue.envelopes({ count: request.messages, withContent })) {
         for (const envelope of batch) {
           const mail = mailOf(envelope);
@@ -98,6 +106,20 @@ export function replayOperations(
     },
   }];
 }
+
+/** Whether a rule looks at what is in the content. */
+function looksAtHeaders({ rules }: Configuration): boolean {
+  return [...rules.values()].some(({ enabled, match }) => enabled && mentionsHeader(match));
+}
+
+function mentionsHeader(condition: Condition): boolean {
+  if ("header" in condition) return true;
+  if ("not" in condition) return mentionsHeader(condition.not);
+  const parts = "all" in condition ? condition.all : "any" in condition ? condition.any : [];
+  return parts.some(mentionsHeader);
+}
+
+const HEADERS_NEED_IT = ", which a replay needs where a rule looks at headers";
 
 /** The changes with their definitions as the schemas give them out. */
 function definitionsIn(

@@ -27,6 +27,8 @@ export interface OperationDescription {
   readonly summary: string;
   /** What the token must allow; `none`: served to whoever asks, without a token. */
   readonly scope: Scope | "none";
+  /** What it must allow besides. */
+  readonly moreScopes?: readonly Scope[];
   /** The parameters in the path, by name. */
   readonly pathParameters?: Readonly<Record<string, z.ZodType>>;
   readonly query?: z.ZodObject;

@@ -57,8 +57,12 @@ export const replayDescriptions = {
     method: "post",
     path: "/v1/config/replay",
     id: "replayConfiguration",
-    summary: "What a candidate configuration would decide differently about the last real messages",
+    summary:
+      "What a candidate configuration would decide differently about the last real messages; " +
+      "where a rule looks at headers, before or after, the token must have content:read, too",
     scope: "config:read",
+    // It tells who got mail.
+    moreScopes: ["queue:read"],
     body: replayRequestSchema,
     answers: { 200: { description: "The differences", schema: replaySchema } },
     problems: [400, 404, 409, 413, 415, 422],

@@ -1,4 +1,4 @@
-/** What a token may be allowed to do. Each operation names the one scope that it asks for. */
+/** What a token may be allowed to do. Each operation names the scopes that it asks for: mostly one. */
 
 /** Every scope, and what it allows. */
 export const SCOPES = {

@@ -7,14 +7,14 @@ import type { Context, MiddlewareHandler } from "hono";
 import { FailureLimit } from "./failure-limit.ts";
 import { actorOf, addressOf, type Principal, principalOf, setPrincipal } from "./principal.ts";
 import { Problem } from "./problem.ts";
-import { type Scope, SCOPES } from "@postern/api";
+import { BOOTSTRAP_NAME, type Scope, SCOPES } from "@postern/api";
 
 /** What tokens that the API makes begin with, so that they are found where they do not belong. */
 export const TOKEN_PREFIX = "postern_";
 
 const BOOTSTRAP: Principal = {
   id: "bootstrap",
-  name: "admin",
+  name: BOOTSTRAP_NAME,
   scopes: new Set(Object.keys(SCOPES) as Scope[]),
 };
 

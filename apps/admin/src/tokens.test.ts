@@ -81,6 +81,8 @@ describe("a token", () => {
 
   test.each([
     [{}, ["/name", "/scopes"]],
+    [{ name: "admin", scopes: ["send"] }, ["/name"]],
+    [{ name: "postern", scopes: ["send"] }, ["/name"]],
     [{ name: "x", scopes: [] }, ["/scopes"]],
     [{ name: "x", scopes: ["everything"] }, ["/scopes/0"]],
     [{ name: "x", scopes: ["send"], expiresAt: "tomorrow" }, ["/expiresAt"]],

@@ -10,8 +10,16 @@ const scopeSchema = z.enum(Object.keys(SCOPES) as [Scope, ...Scope[]]).meta({
   description: Object.entries(SCOPES).map(([scope, allows]) => `${scope}: ${allows}`).join("; "),
 });
 
+/** The name under which the bootstrap token acts. */
+export const BOOTSTRAP_NAME = "admin";
+
+/** Names that versions and the audit log have already: the last is the gateway's own. */
+const TAKEN: readonly string[] = [BOOTSTRAP_NAME, "postern"];
+
 const definition = z.strictObject({
-  name: resourceName,
+  name: resourceName.refine((name) => !TAKEN.includes(name), {
+    error: `expected another name: ${TAKEN.join(" and ")} are not for tokens`,
+  }).meta({ description: `A name as of a resource, but for ${TAKEN.join(" and ")}` }),
   scopes: z.array(scopeSchema).min(1).max(20).transform((scopes) => [...new Set(scopes)])
     .meta({ type: "array" }),
   expiresAt: z.iso.datetime({ offset: true, error: "expected a time like 2026-01-31T12:00:00Z" })

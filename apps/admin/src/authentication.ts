@@ -16,6 +16,7 @@ const BOOTSTRAP: Principal = {
   id: "bootstrap",
   name: BOOTSTRAP_NAME,
   scopes: new Set(Object.keys(SCOPES) as Scope[]),
+  expiresAt: null,
 };
 
 /** Lets requests pass that bear a token in force. */
@@ -38,8 +39,8 @@ export function requireToken(
     if (found.expiresAt !== null && found.expiresAt.getTime() <= now()) {
       return "The token has expired";
     }
-    const { id, name, scopes } = found;
-    return { id, name, scopes: new Set(scopes as Scope[]) };
+    const { id, name, scopes, expiresAt } = found;
+    return { id, name, scopes: new Set(scopes as Scope[]), expiresAt };
   };
 
   return async (context, next) => {

@@ -10,6 +10,8 @@ export interface Principal {
   /** The token's name, as versions and the audit log show it. */
   readonly name: string;
   readonly scopes: ReadonlySet<Scope>;
+  /** When the token ends; null when never. */
+  readonly expiresAt: Date | null;
 }
 
 /** What the server tells the app of a request's connection. */

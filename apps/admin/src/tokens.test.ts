@@ -58,6 +58,23 @@ describe("a token", () => {
       .toMatchObject({ status: 422, body: { errors: [{ pointer: "/scopes/1" }] } });
   });
 
+  test("makes none that ends after itself", async () => {
+    const end = time + 60_000;
+    const { body: { token } } = await make({
+      name: "minter-for-a-minute",
+      scopes: ["tokens", "send"],
+      expiresAt: new Date(end).toISOString(),
+    });
+    const until = (expiresAt: string | null) =>
+      make({ name: "heir", scopes: ["send"], expiresAt }, as(token));
+    for (const later of [null, new Date(end + 1).toISOString()]) {
+      expect(await until(later))
+        .toMatchObject({ status: 422, body: { errors: [{ pointer: "/expiresAt" }] } });
+    }
+    expect((await make({ name: "heir", scopes: ["send"] }, as(token))).status).toBe(422);
+    expect((await until(new Date(end).toISOString())).status).toBe(201);
+  });
+
   test("ends when it is deleted, and when its time has come", async () => {
     const expiresAt = new Date(time + 3_600_000).toISOString();
     const { body: { token, id } } = await make({

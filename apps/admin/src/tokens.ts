@@ -32,7 +32,12 @@ export function tokenOperations(
         if (expiresAt !== null && Date.parse(expiresAt) <= now()) {
           throw invalid([{ pointer: "/expiresAt", detail: "expected a time to come" }], "token");
         }
-        const allowed = principalOf(context).scopes;
+        const { scopes: allowed, expiresAt: end } = principalOf(context);
+        if (end !== null && (expiresAt === null || Date.parse(expiresAt) > end.getTime())) {
+          const detail =
+            `expected an end no later than that of your own token: ${end.toISOString()}`;
+          throw invalid([{ pointer: "/expiresAt", detail }], "token");
+        }
         const beyond = scopes.flatMap((scope, index) =>
           allowed.has(scope)
             ? []

@@ -23,7 +23,9 @@ const definition = z.strictObject({
   scopes: z.array(scopeSchema).min(1).max(20).transform((scopes) => [...new Set(scopes)])
     .meta({ type: "array" }),
   expiresAt: z.iso.datetime({ offset: true, error: "expected a time like 2026-01-31T12:00:00Z" })
-    .nullable().default(null).meta({ description: "When it ends; never when null or absent" }),
+    .nullable().default(null).meta({
+      description: "When it ends: no later than the token that makes it; never when null or absent",
+    }),
 }).meta({
   id: "TokenDefinition",
   examples: [{ name: "deploy", scopes: ["config:read", "config:write"] }],

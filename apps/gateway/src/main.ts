@@ -13,7 +13,8 @@
  *   When all serve, standard output gets their addresses and three commands to try.
  *
  *   On SIGTERM or SIGINT the processes drain, up to 30 s, and Postgres stops last. If this process
- *   is killed, the others see their standard input end, drain and exit.
+ *   is killed, the others see their standard input end, drain and exit. SIGHUP is passed on to the
+ *   processes: the ingress reads the certificate's files anew.
  *
  * SECURITY
  *   Needs to write the data dir and to start programs; its children need neither. The admin token
@@ -74,6 +75,7 @@ async function start(context: ProcessContext): Promise<void> {
     log,
   });
   context.onStop(() => supervisor.stop());
+  context.onHangup(() => supervisor.hangUp());
   const stopped = new Promise<undefined>((settle) =>
     stopping.addEventListener("abort", () => settle(undefined))
   );

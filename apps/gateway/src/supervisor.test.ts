@@ -59,6 +59,16 @@ describe("supervise", () => {
     expect([notes("a"), notes("b")]).toEqual([["start", "drained"], ["start", "drained"]]);
   });
 
+  test("passes a hang-up on to all", async () => {
+    const children = [child("a", "serves"), child("b", "serves")];
+    const supervisor = supervise({ children, env: {}, log: listeningLog(), times });
+    await supervisor.firstStart;
+    supervisor.hangUp();
+    await until(() => ["a", "b"].every((name) => notes(name).includes("hung-up")));
+    await supervisor.stop();
+    expect(notes("a")).toEqual(["start", "hung-up", "drained"]);
+  });
+
   test("starts again what dies, with a pause that doubles to its limit", async () => {
     const pauses: unknown[] = [];
     const log = listeningLog((_, fields) => pauses.push(fields["pause"]));

@@ -42,6 +42,8 @@ export type FirstStart =
 /** What runs once {@link supervise} was called. */
 export interface Supervisor {
   readonly firstStart: Promise<FirstStart>;
+  /** Passes SIGHUP on to the children that serve: what starts has not learned to live with it yet. */
+  hangUp(): void;
   /** Asks all children to drain, kills those that do not in time, resolves when none is left. */
   stop(): Promise<void>;
 }
@@ -56,6 +58,7 @@ export function supervise(options: {
   const { children, env, log, times = SUPERVISION_TIMES } = options;
   const first = Promise.withResolvers<FirstStart>();
   const listening: Record<string, readonly string[]> = {};
+  const serving = new Set<Deno.ChildProcess>();
   const stopping = new AbortController();
 
   function served(name: string, addresses: readonly string[]): void {
@@ -74,12 +77,16 @@ export function supervise(options: {
         stdout: "piped",
         stderr: "inherit",
       }).spawn();
-      const terminate = () => signal(process, "SIGTERM");
-      stopping.signal.addEventListener("abort", terminate, { once: true });
-      const reading = readReadyLines(process.stdout, (addresses) => served(child.name, addresses));
+      const stop = () => terminate(process);
+      stopping.signal.addEventListener("abort", stop, { once: true });
+      const reading = readReadyLines(process.stdout, (addresses) => {
+        serving.add(process);
+        served(child.name, addresses);
+      });
       const status = await process.status;
-      stopping.signal.removeEventListener("abort", terminate);
+      stopping.signal.removeEventListener("abort", stop);
       await reading;
+      serving.delete(process);
       await process.stdin.close().catch(() => {}); // already broken: its reader is gone
       if (stopping.signal.aborted) return;
       if (status.code === 1 && !(child.name in listening)) {
@@ -98,16 +105,9 @@ export function supervise(options: {
     }
   }
 
-  /** Signals a child; one that is asked to stop is killed if it takes too long. */
-  function signal(process: Deno.ChildProcess, name: Deno.Signal): void {
-    try {
-      process.kill(name);
-    } catch (error) {
-      // It ended in this moment; its status says so.
-      if (!(error instanceof TypeError) && !(error instanceof Deno.errors.NotFound)) throw error;
-      return;
-    }
-    if (name === "SIGKILL") return;
+  /** Asks a child to stop; it is killed if it takes too long. */
+  function terminate(process: Deno.ChildProcess): void {
+    signal(process, "SIGTERM");
     const timer = setTimeout(() => {
       log.error("a process did not stop in time and is killed", { pid: process.pid });
       signal(process, "SIGKILL");
@@ -115,10 +115,22 @@ export function supervise(options: {
     void process.status.finally(() => clearTimeout(timer));
   }
 
+  function signal(process: Deno.ChildProcess, name: Deno.Signal): void {
+    try {
+      process.kill(name);
+    } catch (error) {
+      // It ended in this moment; its status says so.
+      if (!(error instanceof TypeError) && !(error instanceof Deno.errors.NotFound)) throw error;
+    }
+  }
+
   const kept = children.map(keep);
   for (const keeping of kept) keeping.catch((error: unknown) => first.reject(error));
   return {
     firstStart: first.promise,
+    hangUp() {
+      for (const process of serving) signal(process, "SIGHUP");
+    },
     async stop() {
       stopping.abort();
       await Promise.allSettled(kept);

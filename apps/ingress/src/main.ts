@@ -64,7 +64,7 @@ function unreadable(error: unknown): never {
   throw new StartError(`the database cannot be read: ${databaseProblem(error)}`);
 }
 
-await runProcess("ingress", async ({ environment, log, onStop, ready }) => {
+await runProcess("ingress", async ({ environment, log, onStop, onHangup, ready }) => {
   const database = openDatabase(requireDatabaseUrl(environment), {
     applicationName: "postern ingress",
     plansOnce: true,
@@ -87,9 +87,7 @@ await runProcess("ingress", async ({ environment, log, onStop, ready }) => {
   const reverseOf = key && senderReversal(senderSigning(key), now);
   const certificate = await openCertificate(environment, log, now);
   onStop(() => certificate.stop());
-  const reload = () => void certificate.reload();
-  Deno.addSignalListener("SIGHUP", reload);
-  onStop(() => Deno.removeSignalListener("SIGHUP", reload));
+  onHangup(() => void certificate.reload());
   const tls = new TlsAcceptor(certificate);
   // Without the gateway's key each ingress answers for unknown users with salts of its own.
   const secret = key ?? crypto.getRandomValues(new Uint8Array(SECRET_KEY_BYTES));

@@ -60,6 +60,16 @@ describe("runProcess", () => {
     expect(end.stderr).not.toContain("SIGINT");
   });
 
+  test.each(["serve", "hears"])("SIGHUP does not end it (%s)", async (behaviour) => {
+    const process = start(behaviour, supervised);
+    await process.says(READY);
+    process.child.kill("SIGHUP");
+    if (behaviour === "hears") await process.says("heard\n");
+    process.child.kill("SIGTERM");
+    expect((await process.end()).code).toBe(0);
+    await process.child.stdin.close();
+  });
+
   test("serves on where the disk of the log is full", async () => {
     const { code, stdout } = await new Deno.Command("sh", {
       args: [

@@ -27,6 +27,8 @@ export interface ProcessContext {
   readonly stopping: AbortSignal;
   /** Registers a step of the drain; the last registered runs first. */
   onStop(step: () => Promise<void> | void): void;
+  /** Registers what SIGHUP is to do; without any it does nothing. */
+  onHangup(step: () => void): void;
   /** Tells the supervisor, and the log, that the process serves. */
   ready(info: { readonly listening: readonly string[] }): void;
 }
@@ -110,7 +112,7 @@ function gathered(write: (text: string) => void): (line: string) => void {
 /**
  * Runs `main` as a process. Once it has resolved, the process lives until SIGTERM or SIGINT (or,
  * supervised, the end of its standard input), runs its stop steps and exits 0. A second signal
- * exits at once. A {@link StartError} becomes its sentence on standard error and exit code 1;
+ * exits at once. SIGHUP, which also comes of a terminal that is closed, never ends it. A {@link StartError} becomes its sentence on standard error and exit code 1;
  * anything else thrown is a bug: logged, exit code 1.
  */
 export async function runProcess(
@@ -161,6 +163,10 @@ export async function runProcess(
   };
   Deno.addSignalListener("SIGTERM", onSignal("SIGTERM", 15));
   Deno.addSignalListener("SIGINT", supervised ? () => {} : onSignal("SIGINT", 2));
+  const hangups: (() => void)[] = [];
+  Deno.addSignalListener("SIGHUP", () => {
+    for (const step of hangups) step();
+  });
   if (supervised) {
     void watchStandardInput(() => {
       stop("the supervisor is gone");
@@ -177,6 +183,7 @@ export async function runProcess(
     log,
     stopping: stopping.signal,
     onStop: (step) => void steps.push(step),
+    onHangup: (step) => void hangups.push(step),
     ready: (info) => {
       if (supervised) {
         writeAll(Deno.stdout, JSON.stringify({ ready: true, listening: info.listening }) + "\n");

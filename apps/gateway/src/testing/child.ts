@@ -17,6 +17,7 @@ else {
     Deno.exit(0);
   });
 }
+Deno.addSignalListener("SIGHUP", () => note("hung-up"));
 Deno.stdout.writeSync(new TextEncoder().encode('{"ready":true,"listening":["smtp://a:1"]}\n'));
 if (behaviour === "dies-thrice" && starts() <= 3) Deno.exit(1);
 await Deno.stdin.read(new Uint8Array(1));

@@ -18,6 +18,7 @@ await runProcess("worker", async (context) => {
     if (behaviour === "stop-fails") throw new Error("will not");
     if (behaviour === "hangs") return new Promise<void>(() => {});
   });
+  if (behaviour === "hears") context.onHangup(() => say("heard"));
   context.ready({ listening: ["smtp://127.0.0.1:1"] });
   if (behaviour === "rejects") void Promise.reject(new Error("nobody caught this"));
   if (behaviour === "logs") {

@@ -3,7 +3,7 @@
  * database; none may start a program, or write a file but the database's socket, if it has one.
  */
 import { fileURLToPath } from "node:url";
-import type { Environment } from "@postern/process";
+import { type Environment, StartError } from "@postern/process";
 import { driverAddress } from "@postern/store";
 import type { ChildSpec } from "./supervisor.ts";
 
@@ -12,7 +12,7 @@ const root = fileURLToPath(new URL("../../../", import.meta.url));
 const PACKAGES = `${root}node_modules`;
 const NAME_RESOLUTION = ["/etc/resolv.conf", "/etc/hosts"];
 
-/** The table of children, which use the database at an address. */
+/** The table of children, which use the database at an address. Throws StartError for a path with a comma. */
 export function gatewayChildren(environment: Environment, databaseUrl: string): ChildSpec[] {
   const { dataDir, tls } = environment;
   const certificates = tls === undefined ? [dataDir] : [dataDir, tls.certFile, tls.keyFile];
@@ -51,7 +51,9 @@ function child(
   };
 }
 
-/** Deno splits the list at commas; a comma in a path is written twice. */
+/** Deno splits the list at commas: a path with one cannot be in it, however it is written. */
 function listOf(paths: readonly string[]): string {
-  return paths.map((path) => path.replaceAll(",", ",,")).join(",");
+  const bad = paths.find((path) => path.includes(","));
+  if (bad === undefined) return paths.join(",");
+  throw new StartError(`the path ${bad} has a comma, which Deno cannot take in a permission`);
 }

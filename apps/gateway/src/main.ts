@@ -54,6 +54,8 @@ if (import.meta.main) await runProcess("gateway", start);
 
 async function start(context: ProcessContext): Promise<void> {
   const { environment, log, stopping } = context;
+  // A path that they cannot be given is told before a database is made.
+  gatewayChildren(environment, environment.databaseUrl ?? "");
   const dataDir = resolve(environment.dataDir);
   lock(context, dataDir);
   await checkPorts(context);

@@ -130,6 +130,14 @@ describe("environment", () => {
     ["POSTERN_SMTP_LISTENER", "x", "is POSTERN_SMTP_LISTEN meant?"],
     ["POSTERN_API_TOKEN", "x", "is POSTERN_ADMIN_TOKEN meant?"],
   ];
+  test("a comma in a path is refused", () => {
+    const names = ["POSTERN_DATA_DIR", "POSTERN_TLS_CERT_FILE", "POSTERN_TLS_KEY_FILE"];
+    expect(read(Object.fromEntries(names.map((name) => [name, "/a,b"])))).toEqual({
+      ok: false,
+      problems: names.map((name) => `${name} is "/a,b", expected a path without a comma`),
+    });
+  });
+
   test.each(refused)("%s=%s is refused", (name, value, says) => {
     const result = read({ [name]: value });
     expect(result.ok).toBe(false);

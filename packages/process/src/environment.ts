@@ -139,13 +139,20 @@ function isDatabaseUrl(value: string): boolean {
   return /^postgres(ql)?:\/\/\S+$/.test(value) && URL.canParse(withOneHost);
 }
 
+/** A path that goes into a list of Deno's permissions, where a comma cannot be written. */
+function path(name: string) {
+  return z.string().refine((value) => !value.includes(","), {
+    error: (issue) => wrong(name, issue.input, "a path without a comma"),
+  });
+}
+
 const schema = z.object({
   DATABASE_URL: z.string().refine(isDatabaseUrl, {
     error: "DATABASE_URL is not the address of a Postgres database, expected " +
       "postgres://USER:PASSWORD@HOST:PORT/DATABASE, in a password / as %2F, # as %23 and so on " +
       "(its value is not shown: it may hold a password)",
   }).optional(),
-  POSTERN_DATA_DIR: z.string().default("./.postern"),
+  POSTERN_DATA_DIR: path("POSTERN_DATA_DIR").default("./.postern"),
   POSTERN_HOSTNAME: z.string().regex(DOMAIN, {
     error: (issue) =>
       wrong("POSTERN_HOSTNAME", issue.input, "a domain name, such as mail.example.com"),
@@ -161,8 +168,8 @@ const schema = z.object({
       "`openssl rand -base64 32` makes (its value is not shown)",
   }).transform((text) => Uint8Array.from(atob(text), (character) => character.charCodeAt(0)))
     .optional(),
-  POSTERN_TLS_CERT_FILE: z.string().optional(),
-  POSTERN_TLS_KEY_FILE: z.string().optional(),
+  POSTERN_TLS_CERT_FILE: path("POSTERN_TLS_CERT_FILE").optional(),
+  POSTERN_TLS_KEY_FILE: path("POSTERN_TLS_KEY_FILE").optional(),
   POSTERN_LOG_LEVEL: z.enum(LOG_LEVELS, {
     error: (issue) => wrong("POSTERN_LOG_LEVEL", issue.input, `one of ${LOG_LEVELS.join(", ")}`),
   }).default("info"),

@@ -23,6 +23,17 @@ test("the PROXY protocol names the client; without one the proxy speaks for itse
   expect(proxied(facts, { type: "proxied" })).toBe(facts);
 });
 
+test("who speaks by XCLIENT is the host behind the proxy, not the proxy", () => {
+  const behind = proxied(facts, {
+    type: "proxied",
+    source: { address: "192.0.2.7", port: 25_000 },
+  });
+  expect(behind.speaker).toBeUndefined();
+  const next = asClient(behind, { ADDR: value("203.0.113.1") })!;
+  expect(next).toMatchObject({ address: "203.0.113.1", via: "10.0.0.1", speaker: "192.0.2.7" });
+  expect(asClient(next, { ADDR: value("203.0.113.2") })).toMatchObject({ speaker: "192.0.2.7" });
+});
+
 test("XCLIENT names the client, who has neither the proxy's user nor its certificate", () => {
   const next = asClient(facts, {
     ADDR: value("2001:db8::7"),

@@ -6,11 +6,14 @@ import { isIP } from "node:net";
 import type { ProxiedAction, XclientQuestion } from "@postern/smtp";
 import type { SessionFacts } from "./session-facts.ts";
 
-/** The session as the proxy saw it; as it is where the proxy speaks for itself (LOCAL, UNKNOWN). */
+/**
+ * The session as the proxy saw it; as it is where the proxy speaks for itself (LOCAL, UNKNOWN). What comes
+ * behind the preamble are the client's words: nothing of what the proxy may do goes over to it.
+ */
 export function proxied(facts: SessionFacts, { source }: ProxiedAction): SessionFacts {
   if (source === undefined) return facts;
   const { address, port } = source;
-  return { ...facts, address: unmapped(address), port, via: facts.via ?? facts.address };
+  return { ...facts, address: unmapped(address), port, via: facts.address };
 }
 
 /**
@@ -23,6 +26,7 @@ export function asClient(
 ): SessionFacts | undefined {
   const next: { -readonly [name in keyof SessionFacts]: SessionFacts[name] } = { ...facts };
   next.via = facts.via ?? facts.address;
+  next.speaker = facts.speaker ?? facts.address;
   if (ADDR !== undefined && "value" in ADDR) {
     if (isIP(ADDR.value) === 0) return undefined;
     next.address = unmapped(ADDR.value);

@@ -9,6 +9,7 @@ import { compile } from "@postern/routing";
 import { expect, test } from "vitest";
 import { Authenticator } from "./authenticator.ts";
 import { expand, startQueue, verify } from "./inquiries.ts";
+import { proxied } from "./forwarded-identity.ts";
 import type { RecipientChecks } from "./recipient-checks.ts";
 import type { SessionFacts } from "./session-facts.ts";
 import { listenerOptions, sessionOptions } from "./session-options.ts";
@@ -186,7 +187,7 @@ test("only who submits has mail held, or has it go before that of others", () =>
   }
 });
 
-test("trust is the client's; who speaks for others stays who connected", () => {
+test("trust is the client's; who speaks by XCLIENT stays the same", () => {
   const no = {
     vrfy: false,
     expn: false,
@@ -200,13 +201,23 @@ test("trust is the client's; who speaks for others stays who connected", () => {
   const tls = { protocol: "TLSv1.3", cipher: "", peerFingerprint: certificate };
   expect(sessionOptions(ingress, { ...stranger, tls }).trust)
     .toEqual({ ...no, expn: true, authParameter: true });
-  expect(sessionOptions(ingress, { ...stranger, via: "10.1.0.1" }).trust)
+  expect(sessionOptions(ingress, { ...stranger, speaker: "10.1.0.1" }).trust)
     .toEqual({ ...no, xclient: true, xforward: true });
-  expect(sessionOptions(ingress, { ...facts, address: "10.1.0.1", via: "192.0.2.1" }).trust)
+  expect(sessionOptions(ingress, { ...facts, address: "10.1.0.1", speaker: "192.0.2.1" }).trust)
     .toEqual(no);
 });
 
-test("users submit by TLS and AUTH, unless a proxy that we trust names them", () => {
+test("whoever comes through a proxy has nothing of its trust", () => {
+  const source = { address: stranger.address, port: 25 };
+  const { trust } = sessionOptions(
+    ingress,
+    proxied({ ...facts, address: "10.1.0.1" }, { type: "proxied", source }),
+  );
+  expect(trust).toEqual(sessionOptions(ingress, stranger).trust);
+  expect(trust).toMatchObject({ xclient: false, xforward: false });
+});
+
+test("users submit by TLS and AUTH, unless XCLIENT names them", () => {
   expect(listenerOptions("smtp")).toEqual({});
   for (const kind of ["submission", "smtps"] as const) {
     expect(listenerOptions(kind)).toEqual({
@@ -215,9 +226,12 @@ test("users submit by TLS and AUTH, unless a proxy that we trust names them", ()
       authRequired: true,
     });
   }
-  const named = { ...stranger, via: "10.1.0.1", user: "anna" };
+  const submitting = { ...stranger, listener: "submission://0.0.0.0:587" };
+  const named = { ...submitting, speaker: "10.1.0.1", user: "anna" };
   expect(sessionOptions(ingress, named)).toMatchObject({ authRequired: false });
-  expect(sessionOptions(ingress, { ...stranger, user: "anna" })).not.toHaveProperty(
-    "authRequired",
-  );
+  const { user: _, ...takenBack } = named;
+  for (const one of [takenBack, submitting, { ...submitting, via: "10.1.0.1", user: "anna" }]) {
+    expect(sessionOptions(ingress, one)).toMatchObject({ authRequired: true });
+  }
+  expect(sessionOptions(ingress, stranger)).toMatchObject({ authRequired: false });
 });

@@ -26,6 +26,8 @@ export interface SessionFacts {
   readonly user?: string;
   /** Who connected in truth, where a proxy or XCLIENT named another client. */
   readonly via?: string;
+  /** Who speaks for the client by XCLIENT: the host behind the proxy, where there is one. */
+  readonly speaker?: string;
 }
 
 /** The session as it is stored with a message. */

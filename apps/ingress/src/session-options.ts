@@ -57,7 +57,7 @@ export function sessionOptions(
 ): Partial<ServerSessionOptions> {
   const { snapshot, authenticator } = ingress;
   const session = routingSession(snapshot, facts);
-  if (facts.via !== undefined) return optionsOf(ingress, facts, session);
+  if (facts.speaker !== undefined) return optionsOf(ingress, facts, session);
   const time = ingress.now().getTime();
   let known = shared.get(snapshot);
   if (known === undefined || known.authenticator !== authenticator || known.until <= time) {
@@ -100,8 +100,9 @@ function optionsOf(
     // Domains and clients say what becomes of source routes: policy gets them as they were given.
     sourceRoutes: "honour",
     localNames: [],
-    // Whoever is named by a proxy that we trust has authenticated there.
-    ...(facts.via !== undefined && facts.user !== undefined ? { authRequired: false } : {}),
+    // Whoever is named by XCLIENT has authenticated there. Always said: it may be taken back.
+    authRequired: !isForMailHosts(facts) &&
+      (facts.speaker === undefined || facts.user === undefined),
   };
 }
 
@@ -136,10 +137,10 @@ function trustOf(
   { client }: RoutingSession,
 ): ServerTrust {
   const trusted = trustList(snapshot, client);
-  // Who speaks for others is who connected, whomever he spoke for before.
-  const speaker = facts.via === undefined
+  // Who speaks for others stays the same, whomever he spoke for before.
+  const speaker = facts.speaker === undefined
     ? trusted
-    : trustList(snapshot, identifyClient(snapshot, { address: facts.via }));
+    : trustList(snapshot, identifyClient(snapshot, { address: facts.speaker }));
   return {
     vrfy: trusted.includes("vrfy"),
     expn: trusted.includes("expn"),

@@ -6,7 +6,6 @@
 import { PassThrough } from "node:stream";
 import { type AuthenticationResult, authenticationResult } from "@postern/config";
 import { asNodeResolver, type Resolver } from "@postern/dns";
-import { concat, Header } from "@postern/message";
 import type { AuthenticationMethod } from "@postern/routing";
 
 /** What was found out. */
@@ -129,41 +128,4 @@ function resultOf(found: Status | false | undefined): AuthenticationResult {
   const result = (found || undefined)?.status?.result ?? "none";
   if (RESULTS.has(result)) return result as AuthenticationResult;
   return result === "temperr" ? "temperror" : "none";
-}
-
-/**
- * The front of a message, its whole header in it, without Authentication-Results fields that claim
- * to be ours: whoever reads behind us must be able to believe those (RFC 8601 §5).
- */
-export function withoutOurResults(front: readonly Uint8Array[], hostname: string): Uint8Array {
-  const bytes = concat(front);
-  const header = new Header(bytes);
-  const isForged = (name: string, value: string) =>
-    name.toLowerCase() === "authentication-results" && claims(value, hostname);
-  if (!header.fields.some(({ name, value }) => isForged(name, value))) return bytes;
-  const kept = header.fields.flatMap(({ name, value, raw }) => isForged(name, value) ? [] : [raw]);
-  return concat([...kept, bytes.subarray(header.octets.length)]);
-}
-
-/** Whether the field's authserv-id, behind comments, in quotes or not, is this name. */
-function claims(value: string, hostname: string): boolean {
-  const id = /^"((?:[^"\\]|\\.)*)"|^[^\s;(]+/.exec(withoutComments(value).trim());
-  const name = id === null ? "" : (id[1]?.replace(/\\(.)/g, "$1") ?? id[0]);
-  return name.toLowerCase() === hostname.toLowerCase();
-}
-
-/** Comments nest (RFC 5322 §3.2.2). One that never ends hides all that is behind it. */
-function withoutComments(value: string): string {
-  let depth = 0;
-  let kept = "";
-  for (let at = 0; at < value.length; at += 1) {
-    const character = value[at]!;
-    if (character === "\\") {
-      if (depth === 0) kept += value.slice(at, at + 2);
-      at += 1;
-    } else if (character === "(") depth += 1;
-    else if (character === ")" && depth > 0) depth -= 1;
-    else if (depth === 0) kept += character;
-  }
-  return kept;
 }

@@ -1,20 +1,17 @@
 /**
  * One message on its way from a session to the spool: our Received field goes in front, the header
- * is read in passing, the content goes on as it comes. When it is complete, policy decides with it
+ * is read when it is whole, the rest of the content goes on as it comes. When it is complete, policy decides with it
  * about the recipients whose way depends on it.
  */
-import {
-  decodeEncodedWords,
-  HeaderReader,
-  receivedField,
-  transmissionProtocol,
-} from "@postern/message";
+import { concat, decodeEncodedWords, receivedField, transmissionProtocol } from "@postern/message";
 import type { ContentFacts } from "@postern/routing";
 import { type Envelope, type Reply, reply } from "@postern/smtp";
 import { type AcceptedRecipient, type IncomingContent, isUnavailable } from "@postern/store";
-import { AuthenticationCheck, withoutOurResults } from "./authentication-check.ts";
+import { AuthenticationCheck } from "./authentication-check.ts";
 import { heldUntil } from "./future-release.ts";
 import type { Ingress } from "./gateway-state.ts";
+import { MessageFront } from "./message-front.ts";
+import { withoutOurResults } from "./our-results.ts";
 import type { MailTransaction } from "./policy.ts";
 import { type SessionFacts, storedSession } from "./session-facts.ts";
 
@@ -25,12 +22,13 @@ export class IncomingMessage {
   readonly #facts: SessionFacts;
   readonly #transaction: MailTransaction;
   readonly #receivedAt: Date;
-  readonly #header = new HeaderReader();
+  readonly #front = new MessageFront();
   readonly #content: IncomingContent;
   readonly #authentication: AuthenticationCheck | undefined;
-  /** The header so far, while it must be whole before it is stored. */
-  #withheld: Uint8Array[] | undefined;
+  /** Whether the header was stored. */
+  #begun = false;
   #bytes = 0;
+  #refusal: Reply | undefined;
   #failure: unknown;
 
   constructor(
@@ -49,7 +47,6 @@ export class IncomingMessage {
     if (transaction.snapshot.rules.asksAuthentication) {
       const { reversePath } = transaction;
       this.#authentication = new AuthenticationCheck({ ...facts, reversePath, hostname, resolver });
-      this.#withheld = [];
     }
     const { onlyForwardPath } = transaction;
     this.#content.add(receivedField({
@@ -71,16 +68,9 @@ export class IncomingMessage {
   /** Takes content. What the spool cannot take now is known at the end: the client gets 451 then. */
   add(bytes: Uint8Array): Promise<void> | undefined {
     this.#bytes += bytes.length;
-    if (this.#failure !== undefined) return undefined;
-    const state = this.#header.push(bytes);
-    const checking = this.#authentication?.add(bytes);
-    let storing: Promise<void> | undefined;
-    if (this.#withheld === undefined) storing = this.#store(bytes);
-    else {
-      this.#withheld.push(bytes.slice());
-      if (state !== "header") storing = this.#storeWithheld();
-    }
-    return checking === undefined ? storing : Promise.all([checking, storing]).then(() => {});
+    if (this.#begun) return this.#pass(bytes);
+    const body = this.#front.push(bytes);
+    return body === undefined ? undefined : this.#begin(body);
   }
 
   /** Decides, and makes the message durable; answers what the client is told. */
@@ -90,9 +80,12 @@ export class IncomingMessage {
     const { address } = this.#facts;
     let recipients: readonly AcceptedRecipient[];
     try {
-      this.#header.end();
-      await this.#storeWithheld();
+      if (!this.#begun) await this.#begin(this.#front.end());
       if (this.#failure !== undefined) throw this.#failure;
+      if (this.#refusal !== undefined) {
+        await this.discard();
+        return this.#refusal;
+      }
       const authentication = await this.#authentication?.end();
       const settlement = await transaction.settle(
         transaction.waitsForContent ? this.#contentFacts(authentication?.results) : undefined,
@@ -111,7 +104,7 @@ export class IncomingMessage {
         reversePath: transaction.reversePath,
         parameters: envelope.parameters,
         session: storedSession(this.#facts),
-        messageId: this.#header.header.messageId,
+        messageId: this.#front.header.messageId,
         configurationVersion: transaction.snapshot.version,
         recipients,
       });
@@ -146,30 +139,55 @@ export class IncomingMessage {
     }
   }
 
+  /** The header is there: it is looked over and stored, then what is there of the body. */
+  #begin(body: Uint8Array): Promise<void> | undefined {
+    this.#begun = true;
+    const front = this.#front;
+    if (front.isTooLarge) {
+      this.#refusal = reply(552, "5.3.4", "Header is bigger than the limit");
+      return undefined;
+    }
+    const { header, octets } = front;
+    const clean = withoutOurResults(header, this.#ingress.hostname);
+    const emptyLine = octets.subarray(header.octets.length);
+    const storing = this.#store(clean === undefined ? octets : concat([clean, emptyLine]));
+    const checking = this.#authentication?.add(octets);
+    const taken = both(storing, checking);
+    return taken === undefined ? this.#pass(body) : taken.then(() => this.#pass(body));
+  }
+
+  /** Takes a part of the body. */
+  #pass(bytes: Uint8Array): Promise<void> | undefined {
+    if (this.#failure !== undefined || this.#refusal !== undefined) return undefined;
+    if (bytes.length === 0) return undefined;
+    return both(this.#store(bytes), this.#authentication?.add(bytes));
+  }
+
   #store(bytes: Uint8Array): Promise<void> | undefined {
     return this.#content.add(bytes)?.catch((error) => {
       this.#failure = error ?? new Error("content was not stored");
     });
   }
 
-  /** The header is there: stored without results of authentication that others put in our name. */
-  #storeWithheld(): Promise<void> | undefined {
-    const withheld = this.#withheld;
-    if (withheld === undefined) return undefined;
-    this.#withheld = undefined;
-    return this.#store(withoutOurResults(withheld, this.#ingress.hostname));
-  }
-
   #contentFacts(authentication: ContentFacts["authentication"]): ContentFacts {
     return {
       size: this.#bytes,
-      header: this.#header.header.fields.map(({ name, value }) => ({
+      header: this.#front.header.fields.map(({ name, value }) => ({
         name,
         value: decodeEncodedWords(value),
       })),
       ...(authentication === undefined ? {} : { authentication }),
     };
   }
+}
+
+function both(
+  one: Promise<void> | undefined,
+  other: Promise<void> | undefined,
+): Promise<void> | undefined {
+  return one === undefined || other === undefined
+    ? one ?? other
+    : Promise.all([one, other]).then(() => {});
 }
 
 /** A copy that goes out with our field on top of what else is changed about it. */

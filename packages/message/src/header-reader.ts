@@ -30,7 +30,7 @@ export const MAX_HEADER_OCTETS = 256 * 1024;
  */
 export class HeaderReader {
   readonly #maxOctets: number;
-  readonly #pieces: Uint8Array[] = [];
+  #pieces: Uint8Array[] = [];
   #size = 0;
   #state: HeaderState = "header";
   /** What of the present line came in earlier chunks: nothing, only a CR, or more. */
@@ -52,13 +52,20 @@ export class HeaderReader {
     return this.#size;
   }
 
+  /** The octets of the header so far, its empty line included. */
+  get octets(): Uint8Array {
+    const octets = concat(this.#pieces);
+    this.#pieces = [octets];
+    return octets;
+  }
+
   /**
    * The header: complete in the state `body`, else what was collected so far. Made once, when
    * first asked for in a final state.
    */
   get header(): Header {
     if (this.#header !== undefined) return this.#header;
-    const header = new Header(concat(this.#pieces));
+    const header = new Header(this.octets);
     if (this.#state !== "header") this.#header = header;
     return header;
   }

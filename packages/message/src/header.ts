@@ -70,6 +70,11 @@ export class Header {
     return this.#fields ??= this.#places.map((place) => this.#field(place));
   }
 
+  /** How many fields there are, lines that are no field among them. */
+  get length(): number {
+    return this.#places.length;
+  }
+
   /** How many fields of that name there are. Case does not matter. */
   count(name: string): number {
     return this.#find(name).length;
@@ -139,9 +144,7 @@ export class Header {
   }
 
   #field(place: Place): Field {
-    const written = place.colon < 0
-      ? ""
-      : this.#text.slice(place.start, place.colon).replace(/[ \t]+$/, "");
+    const written = place.colon < 0 ? "" : this.#text.slice(place.start, place.colon).trimEnd();
     return {
       name: PROPER_NAME.test(written) ? written : "",
       raw: this.octets.subarray(place.start, place.end),

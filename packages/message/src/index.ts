@@ -3,6 +3,7 @@ export type { Mailbox } from "./addresses.ts";
 export { parseDate, rfc5322Date } from "./dates.ts";
 export type * from "./dsn.ts";
 export { decodeEncodedWords, encodeWords } from "./encoded-words.ts";
+export { beforeContent } from "./first-line.ts";
 export { formatField, Header } from "./header.ts";
 export type { Field, HeaderEdit } from "./header.ts";
 export { HeaderReader, MAX_HEADER_OCTETS } from "./header-reader.ts";

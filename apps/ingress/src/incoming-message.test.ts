@@ -62,7 +62,7 @@ async function receive(content: string, pieceSize = content.length || 1) {
   const parsed = parseForwardPath("<ann@here.test>");
   if ("fault" in parsed) throw new Error(parsed.fault);
   await transaction.rcpt(parsed.path, {});
-  const envelope = { reversePath: nullPath, parameters: {}, recipients: [] };
+  const envelope = { reversePath: "", parameters: {}, recipients: [] };
   const message = new IncomingMessage(ingress, facts, envelope, transaction);
   const octets = new TextEncoder().encode(content);
   for (let at = 0; at < octets.length; at += pieceSize) {

@@ -151,7 +151,7 @@ export class IncomingMessage {
     const clean = withoutOurResults(header, this.#ingress.hostname);
     const emptyLine = octets.subarray(header.octets.length);
     const storing = this.#store(clean === undefined ? octets : concat([clean, emptyLine]));
-    const checking = this.#authentication?.add(octets);
+    const checking = this.#authentication?.begin(header);
     const taken = both(storing, checking);
     return taken === undefined ? this.#pass(body) : taken.then(() => this.#pass(body));
   }

@@ -49,6 +49,7 @@ test("an ingress has its limit", async () => {
   await gateway.put("/v1/clients/local", { networks: ["127.0.0.0/8"] });
   await gateway.put("/v1/settings", { smtp: { sessionsPerIngress: 4 } });
   expect(await refusedAfter(4)).toMatch(/^421 4\.3\.2 Too many sessions/);
+  expect(await open[0]!.say("EHLO client.test")).toMatch(/^250-gateway\.test/);
   open.pop()!.close();
   open.pop()!.close();
   await eventually("a place is free", async () => (await greeting()).startsWith("220 "));

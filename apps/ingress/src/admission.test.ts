@@ -35,54 +35,67 @@ const at = (address: string, client?: string, user?: string) => ({
 
 test("a client has as many sessions as its limit, wherever they come from", () => {
   const admission = new Admission();
-  const [a, b, c] = [admission.open(), admission.open(), admission.open()];
-  expect(a.take(snapshot, at("10.0.0.1", "lan"))).toBeUndefined();
-  expect(b.take(snapshot, at("10.0.0.2", "lan"))).toBeUndefined();
-  expect(c.take(snapshot, at("10.0.0.3", "lan"))).toMatchObject({ code: 421, enhanced: "4.7.0" });
-  a.leave();
-  expect(c.take(snapshot, at("10.0.0.3", "lan"))).toBeUndefined();
+  const [a, b, c, d] = [1, 2, 3, 4].map(() => admission.open(snapshot));
+  expect(a!.take(snapshot, at("10.0.0.1", "lan"))).toBeUndefined();
+  expect(b!.take(snapshot, at("10.0.0.2", "lan"))).toBeUndefined();
+  expect(c!.take(snapshot, at("10.0.0.3", "lan"))).toMatchObject({ code: 421, enhanced: "4.7.0" });
+  a!.leave();
+  expect(d!.take(snapshot, at("10.0.0.3", "lan"))).toBeUndefined();
 });
 
 test("a session is counted anew when more is known of it, and never twice", () => {
   const admission = new Admission();
-  const [a, b, c] = [admission.open(), admission.open(), admission.open()];
+  const [a, b, c, d] = [1, 2, 3, 4].map(() => admission.open(snapshot));
   for (let again = 0; again < 3; again += 1) {
-    expect(a.take(snapshot, at("10.0.0.1", "lan", "anna"))).toBeUndefined();
+    expect(a!.take(snapshot, at("10.0.0.1", "lan", "anna"))).toBeUndefined();
   }
-  expect(b.take(snapshot, at("192.0.2.1", undefined, "anna"))).toBeUndefined();
-  expect(c.take(snapshot, at("192.0.2.1", undefined, "anna"))).toMatchObject({ code: 421 });
-  expect(c.take(snapshot, at("192.0.2.1"))).toBeUndefined();
-  a.leave();
-  a.leave();
+  expect(b!.take(snapshot, at("192.0.2.1", undefined, "anna"))).toBeUndefined();
+  expect(c!.take(snapshot, at("192.0.2.1", undefined, "anna"))).toMatchObject({ code: 421 });
+  expect(d!.take(snapshot, at("192.0.2.1"))).toBeUndefined();
+  a!.leave();
+  a!.leave();
   expect(admission.size).toBe(2);
-  expect(c.take(snapshot, at("192.0.2.1", undefined, "anna"))).toBeUndefined();
+  expect(d!.take(snapshot, at("192.0.2.1", undefined, "anna"))).toBeUndefined();
 });
 
 test("strangers have one limit for each address; clients and users are not counted there", () => {
   const admission = new Admission();
-  const [a, b, c, d] = [1, 2, 3, 4].map(() => admission.open());
+  const [a, b, c, d] = [1, 2, 3, 4].map(() => admission.open(snapshot));
   expect(a!.take(snapshot, at("192.0.2.1"))).toBeUndefined();
   expect(b!.take(snapshot, at("192.0.2.1"))).toMatchObject({ code: 421, enhanced: "4.7.0" });
   expect(c!.take(snapshot, at("192.0.2.2"))).toBeUndefined();
   expect(d!.take(snapshot, at("192.0.2.1", undefined, "anna"))).toBeUndefined();
 });
 
-test("an ingress has so many sessions in all", () => {
+test("an ingress has so many sessions in all; one more disturbs none that is in", () => {
   const admission = new Admission();
-  const places = [1, 2, 3, 4, 5].map(() => admission.open());
-  expect(places[4]!.take(snapshot, at("192.0.2.5"))).toMatchObject({
-    code: 421,
-    enhanced: "4.3.2",
-  });
-  places[4]!.leave();
+  const places = [1, 2, 3, 4].map(() => admission.open(snapshot));
+  expect(places[0]!.take(snapshot, at("192.0.2.1"))).toBeUndefined();
+  const refused = admission.open(snapshot);
+  expect(refused.take(snapshot, at("192.0.2.5"))).toMatchObject({ code: 421, enhanced: "4.3.2" });
+  // The refused one has not closed its side yet, and the first says EHLO, another its preamble.
+  expect(places[0]!.take(snapshot, at("192.0.2.1"))).toBeUndefined();
   expect(places[3]!.take(snapshot, at("192.0.2.4"))).toBeUndefined();
+  refused.leave();
   expect(admission.size).toBe(4);
+  places[1]!.leave();
+  expect(admission.open(snapshot).take(snapshot, at("192.0.2.6"))).toBeUndefined();
+});
+
+test("who is refused for other limits frees the place at once", () => {
+  const admission = new Admission();
+  const [a, b] = [admission.open(snapshot), admission.open(snapshot)];
+  expect(a.take(snapshot, at("192.0.2.1"))).toBeUndefined();
+  expect(b.take(snapshot, at("192.0.2.1"))).toMatchObject({ code: 421 });
+  expect(admission.size).toBe(1);
+  b.leave();
+  expect(admission.size).toBe(1);
 });
 
 test("where no limit is set, there is none but the ingress's own", () => {
   const admission = new Admission();
   const snapshot = compile(empty);
   for (let count = 0; count < 1000; count += 1) {
-    expect(admission.open().take(snapshot, at("192.0.2.1"))).toBeUndefined();
+    expect(admission.open(snapshot).take(snapshot, at("192.0.2.1"))).toBeUndefined();
   }
 });

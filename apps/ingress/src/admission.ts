@@ -10,44 +10,50 @@ export class Admission {
   #open = 0;
   readonly #counts = new Map<string, number>();
 
-  /** Counts a new connection. */
-  open(): Place {
-    this.#open += 1;
+  /**
+   * Counts a new connection, unless the ingress is full. Whether it is, is asked here alone: who is in
+   * stays in, however many come after.
+   */
+  open(snapshot: Snapshot): Place {
+    const full = this.#open >= snapshot.settings.smtp.sessionsPerIngress;
+    if (!full) this.#open += 1;
     let keys: readonly string[] = [];
-    let left = false;
+    let counted = !full;
     const release = () => {
       for (const key of keys) this.#add(key, -1);
       keys = [];
     };
+    const leave = () => {
+      if (!counted) return;
+      counted = false;
+      release();
+      this.#open -= 1;
+    };
     return {
       take: (snapshot, session) => {
-        if (left) return undefined;
+        if (full) return reply(421, "4.3.2", "Too many sessions: please try again later");
+        if (!counted) return undefined;
         release();
         const refusal = this.#refusal(snapshot, session);
-        if (refusal !== undefined) return refusal;
+        if (refusal !== undefined) {
+          leave();
+          return refusal;
+        }
         keys = keysOf(session);
         for (const key of keys) this.#add(key, 1);
         return undefined;
       },
-      leave: () => {
-        if (left) return;
-        left = true;
-        release();
-        this.#open -= 1;
-      },
+      leave,
     };
   }
 
-  /** Sessions that are open now. */
+  /** Sessions that are open now, without those that were refused. */
   get size(): number {
     return this.#open;
   }
 
   #refusal(snapshot: Snapshot, session: SessionFacts): Reply | undefined {
-    const { sessionsPerIngress, sessionsPerAddress } = snapshot.settings.smtp;
-    if (this.#open > sessionsPerIngress) {
-      return reply(421, "4.3.2", "Too many sessions: please try again later");
-    }
+    const { sessionsPerAddress } = snapshot.settings.smtp;
     for (const { kind, name, limits } of senderLimits(snapshot, session)) {
       if (this.#count(`${kind} ${name}`) >= (limits.connections ?? Infinity)) {
         return reply(421, "4.7.0", `Too many sessions of yours: ${limits.connections} are allowed`);
@@ -76,7 +82,7 @@ export interface Place {
   /**
    * Counts the session as that of these facts, and no more as that of former ones; to be called
    * when it is known who connected, and when more is known (TLS, AUTH, XCLIENT). Answers the 421 for
-   * a session too many.
+   * a session too many, which ends it: its place is free at once.
    */
   take(snapshot: Snapshot, session: SessionFacts): Reply | undefined;
   /** The session is over. */

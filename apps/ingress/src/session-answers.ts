@@ -48,7 +48,7 @@ export class SessionAnswers {
     this.#session = session;
     this.#facts = facts;
     this.#goOn = goOn;
-    this.#place = ingress.admission.open();
+    this.#place = ingress.admission.open(ingress.snapshot);
     this.#authentication = new Authentication({
       authenticator: ingress.authenticator,
       session,

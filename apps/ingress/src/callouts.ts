@@ -1,27 +1,38 @@
 /**
- * Callouts: whether a recipient exists, found out by asking the host that would get its mail. A
- * session goes as far as RCPT and no further, with the null reverse-path as reports have it.
+ * Callouts: whether a recipient exists, found out by asking the host that would get its mail.
  *
- * Only a 5yz to that RCPT says no. A host that is away, defers, or refuses the session or MAIL has
- * said nothing of the recipient: then it is taken, and the queue does what queues are for.
+ * Only a refusal that means the mailbox says no. A host that is away, defers, or refuses the session,
+ * MAIL or us has said nothing of the recipient: then it is taken, and the queue does what queues are
+ * for. Nobody waits long for hosts that say nothing.
  */
-import { connect } from "node:net";
 import type { Relay } from "@postern/config";
 import { findHost, findMailHosts, type Hosts, type Resolver } from "@postern/dns";
 import { domainAt, type Question, type Snapshot } from "@postern/routing";
-import { type Reply, ReplyParser } from "@postern/smtp";
+import { askHost, type Place, type Said } from "./callout-dialogue.ts";
+import { Remembered } from "./remembered.ts";
+import { Turns } from "./turns.ts";
 
 /** Answers to remember. */
 const REMEMBERED = 50_000;
 
-/** Callouts under way at once; more wait. */
-const AT_ONCE = 50;
+/** Hosts and destinations to remember that say nothing. */
+const SILENT_REMEMBERED = 10_000;
 
-/** One callout takes so long at most, whatever the hosts do. */
+/** Callouts under way at once, in all and to one destination; more wait. */
+const AT_ONCE = 50;
+const AT_ONCE_TO_ONE = 10;
+
+/** One callout takes so long at most, the wait for its turn included, whatever the hosts do. */
 const MILLISECONDS = 20_000;
+
+/** One host has so long, so that the next one is asked, too. */
+const HOST_MILLISECONDS = 10_000;
 
 /** That nothing could be found out is believed so long: hosts that are down are not asked for each mail. */
 const UNANSWERED_MILLISECONDS = 60_000;
+
+/** What one transaction waits in all for hosts that say nothing. */
+const PATIENCE_MILLISECONDS = 30_000;
 
 /** What callouts need. */
 export interface CalloutContext {
@@ -30,81 +41,102 @@ export interface CalloutContext {
   readonly hosts: Hosts;
   readonly now: () => Date;
   readonly random: () => number;
+  /** Runs something later; answers what takes that back. */
+  readonly after: (milliseconds: number, run: () => void) => () => void;
 }
 
-interface Answer {
-  readonly known: boolean;
-  readonly until: number;
+/** How long somebody who asks is still ready to wait for hosts that say nothing. */
+export interface Patience {
+  milliseconds: number;
+}
+
+/** That of a transaction, for all its recipients. */
+export function patience(): Patience {
+  return { milliseconds: PATIENCE_MILLISECONDS };
 }
 
 /** Makes callouts and remembers what they said. */
 export class Callouts {
   readonly #context: CalloutContext;
-  readonly #answers = new Map<string, Answer>();
-  readonly #underWay = new Map<string, Promise<boolean>>();
-  readonly #waiting: (() => void)[] = [];
-  #active = 0;
+  readonly #answers: Remembered<boolean>;
+  /** Places and destinations. */
+  readonly #silent: Remembered<true>;
+  /** Undefined: nobody said anything of the recipient. */
+  readonly #underWay = new Map<string, Promise<boolean | undefined>>();
+  readonly #turns = new Turns(AT_ONCE, AT_ONCE_TO_ONE);
 
   constructor(context: CalloutContext) {
     this.#context = context;
+    this.#answers = new Remembered(REMEMBERED, context.now);
+    this.#silent = new Remembered(SILENT_REMEMBERED, context.now);
   }
 
   /** Whether the recipient exists, as far as its host says. */
-  ask(snapshot: Snapshot, { address, relay, nextHop, domain }: Question): Promise<boolean> {
+  async ask(snapshot: Snapshot, question: Question, left = patience()): Promise<boolean> {
+    const { relay, nextHop, address } = question;
     const key = `${relay} ${nextHop} ${address}`;
     const remembered = this.#answers.get(key);
-    if (remembered !== undefined && remembered.until > this.#context.now().getTime()) {
-      return Promise.resolve(remembered.known);
+    if (remembered !== undefined) return remembered;
+    let asking = this.#underWay.get(key);
+    if (asking === undefined) {
+      if (this.#silent.get(`${relay} ${nextHop}`) || left.milliseconds <= 0) return true;
+      asking = this.#ask(snapshot, question).finally(() => this.#underWay.delete(key));
+      this.#underWay.set(key, asking);
     }
-    const underWay = this.#underWay.get(key);
-    if (underWay !== undefined) return underWay;
+    const began = this.#context.now().getTime();
+    const known = await this.#within(left.milliseconds, asking);
+    // A host that takes its time and answers is not what a transaction must be kept from.
+    if (known === undefined) left.milliseconds -= this.#context.now().getTime() - began;
+    return known ?? true;
+  }
+
+  async #ask(snapshot: Snapshot, question: Question): Promise<boolean | undefined> {
+    const { relay, nextHop, address, domain } = question;
+    const destination = `${relay} ${nextHop}`;
+    const key = `${destination} ${address}`;
     const check = domainAt(snapshot, domain.replace(/^\*\./, "any."))?.domain.recipients;
     const seconds = check?.verify === "callout" ? check.cache : 3600;
-    const asking = this.#inTurn(() => this.#probe(snapshot.relays.get(relay), nextHop, address))
-      .then((said) => {
-        const believed = said === undefined ? UNANSWERED_MILLISECONDS : seconds * 1000;
-        const known = said ?? true;
-        this.#remember(key, { known, until: this.#context.now().getTime() + believed });
-        return known;
-      }).finally(() => this.#underWay.delete(key));
-    this.#underWay.set(key, asking);
-    return asking;
-  }
-
-  #remember(key: string, answer: Answer) {
-    this.#answers.delete(key);
-    this.#answers.set(key, answer);
-    if (this.#answers.size > REMEMBERED) this.#answers.delete(this.#answers.keys().next().value!);
-  }
-
-  async #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    if (this.#active >= AT_ONCE) await new Promise<void>((go) => this.#waiting.push(go));
-    this.#active += 1;
-    try {
-      return await work();
-    } finally {
-      this.#active -= 1;
-      this.#waiting.shift()?.();
-    }
+    return await this.#limited(MILLISECONDS, async (signal) => {
+      if (!await this.#turns.take(destination, signal)) return undefined;
+      try {
+        // Others may have found out meanwhile that there is nobody to ask.
+        if (this.#silent.get(destination)) return undefined;
+        const said = await this.#probe(snapshot.relays.get(relay), question, signal);
+        if (said === "known" || said === "unknown") {
+          this.#answers.set(key, said === "known", seconds * 1000);
+          return said === "known";
+        }
+        if (said === "silent") this.#silent.set(destination, true, UNANSWERED_MILLISECONDS);
+        else this.#answers.set(key, true, UNANSWERED_MILLISECONDS);
+        return undefined;
+      } finally {
+        this.#turns.giveBack(destination);
+      }
+    });
   }
 
   /** Asks host after host until one says something of the recipient. */
-  async #probe(
-    relay: Relay | undefined,
-    nextHop: string,
-    address: string,
-  ): Promise<boolean | undefined> {
-    const { hostname, now } = this.#context;
-    const end = now().getTime() + MILLISECONDS;
-    const places = await this.#places(relay, nextHop).catch(() => []);
+  async #probe(relay: Relay | undefined, question: Question, signal: AbortSignal): Promise<Said> {
+    const { hostname } = this.#context;
+    const { nextHop, address } = question;
+    const places = await until(signal, this.#places(relay, nextHop).catch(() => [])) ?? [];
     const lmtp = relay?.kind === "lmtp";
+    let said: Said = "silent";
     for (const place of places.slice(0, 3)) {
-      const left = end - now().getTime();
-      if (left <= 0) return undefined;
-      const said = await askHost(place, { hostname, address, lmtp, milliseconds: left });
-      if (said !== undefined) return said;
+      const name = `${place.host} ${place.port}`;
+      if (this.#silent.get(name)) continue;
+      const one = await this.#limited(
+        HOST_MILLISECONDS,
+        (own) =>
+          askHost(place, { hostname, address, lmtp, signal: AbortSignal.any([signal, own]) }),
+      );
+      if (one === "known" || one === "unknown") return one;
+      // Cut short: it might have said something.
+      if (signal.aborted) return "nothing";
+      if (one === "silent") this.#silent.set(name, true, UNANSWERED_MILLISECONDS);
+      else said = one;
     }
-    return undefined;
+    return said;
   }
 
   async #places(relay: Relay | undefined, nextHop: string): Promise<readonly Place[]> {
@@ -128,65 +160,28 @@ export class Callouts {
     }
     return places;
   }
+
+  /** Does something that is told when its time is over. */
+  async #limited<T>(milliseconds: number, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const controller = new AbortController();
+    const cancel = this.#context.after(milliseconds, () => controller.abort());
+    try {
+      return await work(controller.signal);
+    } finally {
+      cancel();
+    }
+  }
+
+  /** What comes in this time; what comes later is not for who asks now. */
+  #within<T>(milliseconds: number, work: Promise<T>): Promise<T | undefined> {
+    return this.#limited(milliseconds, (signal) => until(signal, work));
+  }
 }
 
-interface Place {
-  readonly host: string;
-  readonly port: number;
-}
-
-/** The dialogue: true and false are the host's word on the recipient; undefined is none. */
-function askHost(
-  { host, port }: Place,
-  { hostname, address, lmtp, milliseconds }: {
-    readonly hostname: string;
-    readonly address: string;
-    readonly lmtp: boolean;
-    readonly milliseconds: number;
-  },
-): Promise<boolean | undefined> {
-  return new Promise((resolve) => {
-    const parser = new ReplyParser();
-    const socket = connect({ host, port });
-    const commands = [
-      lmtp ? `LHLO ${hostname}` : `EHLO ${hostname}`,
-      "MAIL FROM:<>",
-      `RCPT TO:<${address}>`,
-    ];
-    let step = 0;
-    const finish = (said: boolean | undefined) => {
-      clearTimeout(timer);
-      socket.end("QUIT\r\n");
-      // The host's farewell is not waited for.
-      socket.destroySoon();
-      resolve(said);
-    };
-    const timer = setTimeout(() => {
-      socket.destroy();
-      resolve(undefined);
-    }, milliseconds);
-    const take = ({ code }: Reply) => {
-      if (step === commands.length) {
-        return finish(code < 300 ? true : code >= 500 ? false : undefined);
-      }
-      // An old host knows no EHLO.
-      if (step === 1 && code >= 500 && commands[0]!.startsWith("EHLO")) {
-        commands[0] = `HELO ${hostname}`;
-        socket.write(`${commands[0]}\r\n`);
-        return;
-      }
-      if (code >= 300) return finish(undefined);
-      socket.write(`${commands[step]}\r\n`);
-      step += 1;
-    };
-    socket.on("data", (bytes: Uint8Array) => {
-      parser.push(bytes);
-      for (let parsed = parser.next(); parsed !== undefined; parsed = parser.next()) {
-        if (parsed.kind === "problem") return finish(undefined);
-        take(parsed.reply);
-      }
-    });
-    socket.on("error", () => finish(undefined));
-    socket.on("close", () => finish(undefined));
+/** What comes before the signal. */
+function until<T>(signal: AbortSignal, work: Promise<T>): Promise<T | undefined> {
+  return new Promise((resolve, reject) => {
+    signal.addEventListener("abort", () => resolve(undefined), { once: true });
+    work.then(resolve, reject);
   });
 }

@@ -81,6 +81,10 @@ await runProcess("ingress", async ({ environment, log, onStop, onHangup, ready }
       hosts: readHosts(),
       now,
       random: Math.random,
+      after: (milliseconds, run) => {
+        const timer = setTimeout(run, milliseconds);
+        return () => clearTimeout(timer);
+      },
     }),
   );
   const key = await existingSecretKey(environment);

@@ -25,6 +25,7 @@ import {
   type ReversePath,
 } from "@postern/smtp";
 import { type AcceptedRecipient, isUnavailable, REFUSED_RELAY } from "@postern/store";
+import { patience } from "./callouts.ts";
 import { type Copy, distinct, mergedParameters } from "./copies.ts";
 import { isHeldTooLong } from "./future-release.ts";
 import type { Ingress } from "./gateway-state.ts";
@@ -57,6 +58,7 @@ export class MailTransaction {
   readonly #parameters: MailParameters;
   readonly #time: Date;
   readonly #known = new Map<string, boolean>();
+  readonly #patience = patience();
   readonly #recipients = new Map<string, Recipient>();
   readonly #byDomain = new Map<string, number>();
 
@@ -201,7 +203,11 @@ export class MailTransaction {
     let decision = first;
     while (decision.action === "ask") {
       const { question } = decision;
-      const answer = await this.#ingress.recipientChecks.ask(this.#snapshot, question);
+      const answer = await this.#ingress.recipientChecks.ask(
+        this.#snapshot,
+        question,
+        this.#patience,
+      );
       this.#known.set(question.address, answer);
       decision = decide(this.#snapshot, facts);
     }

@@ -1,7 +1,7 @@
 /** Answers to whether a recipient exists: from the domain's list, or by asking its mail host. */
 import type { Question, Snapshot } from "@postern/routing";
 import type { KnownRecipients } from "@postern/store";
-import type { Callouts } from "./callouts.ts";
+import type { Callouts, Patience } from "./callouts.ts";
 
 /** Answers routing's questions. */
 export class RecipientChecks {
@@ -14,10 +14,10 @@ export class RecipientChecks {
   }
 
   /** @throws when Postgres is away (`isUnavailable`). */
-  ask(snapshot: Snapshot, question: Question): Promise<boolean> {
+  ask(snapshot: Snapshot, question: Question, patience?: Patience): Promise<boolean> {
     const { kind, domain, address } = question;
     return kind === "list"
       ? this.#lists.known(snapshot.version, domain, address)
-      : this.#callouts.ask(snapshot, question);
+      : this.#callouts.ask(snapshot, question, patience);
   }
 }

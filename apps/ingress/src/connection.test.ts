@@ -1,29 +1,32 @@
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
 import type { IdleWatch } from "@postern/process";
+import { domainSchema, relaySchema } from "@postern/config";
 import { compile } from "@postern/routing";
 import { afterEach, expect, test } from "vitest";
 import { Admission } from "./admission.ts";
 import { Authenticator } from "./authenticator.ts";
 import { serveConnection } from "./connection.ts";
 import type { Ingress } from "./gateway-state.ts";
+import type { RecipientChecks } from "./recipient-checks.ts";
 
 const none = new Map();
-const ingress = {
+const nothing = {
+  version: 1,
+  relays: none,
+  domains: none,
+  clients: none,
+  users: none,
+  rules: none,
+  settings: none,
+};
+const plainIngress = {
   hostname: "mx.here.test",
   log: { debug() {}, info() {}, warning() {}, error() {} },
   now: () => new Date(),
   admission: new Admission(),
   authenticator: new Authenticator({ secret: new Uint8Array(32), now: () => new Date() }),
-  snapshot: compile({
-    version: 1,
-    relays: none,
-    domains: none,
-    clients: none,
-    users: none,
-    rules: none,
-    settings: none,
-  }),
+  snapshot: compile(nothing),
 } as unknown as Ingress;
 
 /** A clock that stands still, and tells what it was asked for. */
@@ -52,7 +55,7 @@ afterEach(() => {
 });
 
 /** A client of a connection that is served, after the greeting. */
-async function converse(clock: ReturnType<typeof stoppedClock>) {
+async function converse(clock: ReturnType<typeof stoppedClock>, ingress = plainIngress) {
   const options = { hostname: ingress.hostname, banner: "Postern" };
   const listener = {
     kind: "smtp",
@@ -77,6 +80,7 @@ async function converse(clock: ReturnType<typeof stoppedClock>) {
     served: served!,
     closed: closed.promise,
     reply,
+    send: (text: string) => void client.write(text),
     say: (command: string) => {
       client.write(`${command}\r\n`);
       return reply();
@@ -98,6 +102,41 @@ test("a client that says nothing for five minutes is told so, and has seconds to
   clock.runOut();
   await closed;
   expect(clock.asked.slice(6)).toEqual(["end"]);
+});
+
+test("replies that are ready go out where the next answer takes long to find", async () => {
+  const clock = stoppedClock();
+  const answer = Promise.withResolvers<boolean>();
+  const asked = Promise.withResolvers<void>();
+  const snapshot = compile({
+    ...nothing,
+    relays: new Map([["r", relaySchema.parse({ kind: "mx" })]]),
+    domains: new Map([
+      ["d.test", domainSchema.parse({ relay: "r", recipients: { verify: "callout" } })],
+      ["e.test", domainSchema.parse({ relay: "r" })],
+    ]),
+  });
+  const recipientChecks = {
+    ask() {
+      asked.resolve();
+      return answer.promise;
+    },
+  } as unknown as RecipientChecks;
+  const { say, send, reply } = await converse(clock, {
+    ...plainIngress,
+    snapshot,
+    recipientChecks,
+  });
+  await say("EHLO there.test");
+  send("MAIL FROM:<a@b.test>\r\nRCPT TO:<u@e.test>\r\nRCPT TO:<u@d.test>\r\nNOOP\r\n");
+  await asked.promise;
+  expect(clock.asked.at(-1)).toBe(1);
+  clock.runOut();
+  expect(await reply()).toMatch(/^250 2\.1\.0 .*\r\n250 2\.1\.5 .*\r\n$/);
+  // Nothing more is ready.
+  clock.runOut();
+  answer.resolve(false);
+  expect(await reply()).toMatch(/^550 5\.1\.1 .*\r\n250 2\.0\.0 .*\r\n$/);
 });
 
 test("a session that ended leaves nothing of itself at its socket", async () => {

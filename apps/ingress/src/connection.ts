@@ -29,6 +29,9 @@ const LARGE_BYTES = 4096;
 /** A client gets so long to close its side after we closed ours. */
 const CLOSE_SECONDS = 5;
 
+/** Replies that are ready wait so long for an answer that is looked up. */
+const LOOKING_UP_SECONDS = 1;
+
 /** A handshake may take so long; the runtime does not always tell of a client that went away. */
 const HANDSHAKE_MILLISECONDS = 30_000;
 
@@ -178,11 +181,20 @@ function serveSession(
     }
     if (session.timeout === timeout) return;
     timeout = session.timeout;
-    idle.limit(serverTimeoutSeconds[timeout]);
+    idle.limit(timeout === "none" ? LOOKING_UP_SECONDS : serverTimeoutSeconds[timeout]);
+  }
+
+  /** An answer takes long: what is ready goes out before it. */
+  function sendReady() {
+    idle.touch();
+    // What is held back goes first.
+    const action = busy ? undefined : session.flush();
+    if (action !== undefined) void perform(action);
   }
 
   function timedOut() {
     if (ended) return void socket.destroy();
+    if (session.timeout === "none") return sendReady();
     session.timedOut();
     pump();
     // A client that does not even read our farewell is not waited for.

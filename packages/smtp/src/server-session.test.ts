@@ -47,6 +47,23 @@ describe("pipelining (RFC 2920)", () => {
       .toEqual(["250", "250", "250", "354", ""]);
   });
 
+  test("what is ready is there to be sent when an answer takes long", () => {
+    const session = begin();
+    session.receive(group);
+    expect(session.flush()).toBeUndefined();
+    drain(session, () => {});
+    expect(session.question?.type).toBe("mail");
+    expect(session.flush()).toBeUndefined();
+    session.accept();
+    expect(drain(session, () => {}).sends).toEqual([]);
+    expect(session.question?.type).toBe("rcpt");
+    expect(decode(session.flush()!.bytes)).toMatch(/^250 2\.1\.0 [^\n]*\n$/);
+    expect(session.flush()).toBeUndefined();
+    session.accept();
+    expect(drain(session).sends.join("").split("\r\n").map((line) => line.slice(0, 3)))
+      .toEqual(["250", "250", "354", ""]);
+  });
+
   test("also when each answer comes late", () => {
     const session = begin();
     session.receive(group);

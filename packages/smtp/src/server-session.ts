@@ -15,7 +15,7 @@
  * ```
  *
  * Replies to pipelined commands leave in one `send`: when the input is used up, or a question is
- * open with no input behind it. This file must not know sockets, clocks, promises or policy; what
+ * open with no input behind it; or at `flush()`, when an answer takes long. This file must not know sockets, clocks, promises or policy; what
  * commands do is in `server/`.
  */
 import type { Reply } from "./reply.ts";
@@ -100,6 +100,14 @@ export class ServerSession {
       if (!core.inputOver || core.state === "closed") return this.#send();
       core.end();
     }
+  }
+
+  /**
+   * The replies that wait for that to the open question, or `undefined`: for an adapter whose answer
+   * takes long. A client counts the time of each reply by itself (RFC 5321 §4.5.3.2).
+   */
+  flush(): SendAction | undefined {
+    return this.#core.question === undefined ? undefined : this.#send();
   }
 
   /** The open question, or `undefined`. */

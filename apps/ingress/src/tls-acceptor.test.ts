@@ -102,15 +102,37 @@ test("what is no handshake ends the connection, and the next one works", async (
   expect(await outcome()).toHaveProperty("facts");
 });
 
-test("a client that goes away, or says nothing, has the handshake's time and no more", async () => {
+test("a client that says nothing has the handshake's time and no more", async () => {
   milliseconds = 100;
-  for (const text of ["", "\x16"]) {
+  plain("");
+  expect(await outcome()).toEqual({ problem: "the handshake timed out" });
+  milliseconds = 5_000;
+});
+
+test.each<[string, (client: Socket) => void]>([
+  ["closes", (client) => client.destroy()],
+  ["half-closes", (client) => client.end()],
+  ["resets", (client) => client.resetAndDestroy()],
+])("a client that %s in the handshake is noticed at once", async (_name, leave) => {
+  milliseconds = 600_000;
+  for (const text of ["", "\x16\x03\x01\x02\x00\x01"]) {
     const client = plain(text);
     await expect.poll(() => outcomes.length).toBe(1);
-    if (text !== "") client.destroy();
+    leave(client);
     expect(await outcomes[0]).toHaveProperty("problem");
   }
   milliseconds = 5_000;
+});
+
+test("in TLS, a client may still half-close and hear the answer", async () => {
+  const client = await secure();
+  const got = await outcome();
+  if ("problem" in got) throw new Error(got.problem);
+  const { socket } = got;
+  socket.resume().on("end", () => void socket.end("answer"));
+  const answer = new Promise((resolve) => client.once("data", (bytes) => resolve(`${bytes}`)));
+  client.end("question");
+  expect(await answer).toBe("answer");
 });
 
 test("a new certificate is shown to those who come then", async () => {

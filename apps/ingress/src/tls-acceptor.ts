@@ -62,6 +62,9 @@ export class TlsAcceptor {
   ): Promise<Secured | HandshakeFailure> {
     return new Promise((resolve) => {
       const key = endsOf(socket);
+      // Else the runtime would not tell of a client that went away: nobody handshakes half-open.
+      const halfOpen = socket.allowHalfOpen;
+      socket.allowHalfOpen = false;
       const timer = setTimeout(() => settle({ problem: "the handshake timed out" }), milliseconds);
       const onClose = () => settle({ problem: "the client closed during the handshake" });
       const settle = (outcome: Secured | HandshakeFailure) => {
@@ -69,10 +72,10 @@ export class TlsAcceptor {
         this.#handshakes.delete(key);
         socket.off("close", onClose);
         if ("problem" in outcome) socket.destroy();
+        else socket.allowHalfOpen = outcome.socket.allowHalfOpen = halfOpen;
         resolve(outcome);
       };
-      // An error of the connection is followed by its close; a client that goes away in silence is
-      // not noticed by the runtime, so the time-out is what ends that.
+      // An error of the connection is followed by its close.
       socket.on("error", () => {});
       socket.on("close", onClose);
       this.#handshakes.set(key, { bound: this.#certificate.current.serverEndPoint, settle });

@@ -1,14 +1,16 @@
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
 import type { IdleWatch } from "@postern/process";
-import { domainSchema, relaySchema } from "@postern/config";
+import { domainSchema, relaySchema, settingsSchema } from "@postern/config";
 import { compile } from "@postern/routing";
 import { afterEach, expect, test } from "vitest";
+import { eventually } from "../../../tests/end-to-end/eventually.ts";
 import { Admission } from "./admission.ts";
 import { Authenticator } from "./authenticator.ts";
 import { serveConnection } from "./connection.ts";
 import type { Ingress } from "./gateway-state.ts";
 import type { RecipientChecks } from "./recipient-checks.ts";
+import type { HandshakeFailure, TlsAcceptor } from "./tls-acceptor.ts";
 
 const none = new Map();
 const nothing = {
@@ -31,7 +33,7 @@ const plainIngress = {
 
 /** A clock that stands still, and tells what it was asked for. */
 function stoppedClock() {
-  const asked: (number | "touch" | "end")[] = [];
+  const asked: (number | "touch" | "end" | { readonly credit: number })[] = [];
   let runOut = () => {};
   return {
     asked,
@@ -41,6 +43,7 @@ function stoppedClock() {
       runOut = onIdle;
       return {
         touch: () => void asked.push("touch"),
+        credit: (seconds) => void asked.push({ credit: seconds }),
         limit: (seconds) => void asked.push(seconds),
         end: () => void asked.push("end"),
       };
@@ -54,31 +57,45 @@ afterEach(() => {
   for (const server of servers.splice(0)) server.close();
 });
 
-/** A client of a connection that is served, after the greeting. */
-async function converse(clock: ReturnType<typeof stoppedClock>, ingress = plainIngress) {
+/** Serves connections. */
+async function serve(
+  kind: "smtp" | "smtps",
+  clock: ReturnType<typeof stoppedClock>,
+  ingress: Ingress,
+) {
   const options = { hostname: ingress.hostname, banner: "Postern" };
   const listener = {
-    kind: "smtp",
-    url: "smtp://127.0.0.1:25",
+    kind,
+    url: `${kind}://127.0.0.1:25`,
     options,
     optionsThroughProxy: options,
     clock,
   } as const;
-  let served: Socket | undefined;
+  const sockets: Socket[] = [];
+  const gone = { count: 0 };
   const closed = Promise.withResolvers<void>();
   const server = createServer({ allowHalfOpen: true }, (socket) => {
-    served = socket;
-    serveConnection(socket, listener, ingress, closed.resolve);
+    sockets.push(socket);
+    serveConnection(socket, listener, ingress, () => {
+      gone.count += 1;
+      closed.resolve();
+    });
   });
   servers.push(server);
   await once(server.listen(0, "127.0.0.1"), "listening");
-  const client = connect((server.address() as AddressInfo).port, "127.0.0.1");
+  return { port: (server.address() as AddressInfo).port, sockets, gone, closed: closed.promise };
+}
+
+/** A client of a connection that is served, after the greeting. */
+async function converse(clock: ReturnType<typeof stoppedClock>, ingress = plainIngress) {
+  const { port, sockets, closed } = await serve("smtp", clock, ingress);
+  const client = connect(port, "127.0.0.1");
   const lines = client.setEncoding("latin1")[Symbol.asyncIterator]();
   const reply = async () => (await lines.next()).value as string | undefined;
   expect(await reply()).toBe("220 mx.here.test ESMTP Postern\r\n");
   return {
-    served: served!,
-    closed: closed.promise,
+    served: sockets[0]!,
+    closed,
     reply,
     send: (text: string) => void client.write(text),
     say: (command: string) => {
@@ -93,15 +110,77 @@ test("a client that says nothing for five minutes is told so, and has seconds to
   const { say, reply, closed } = await converse(clock);
   expect(clock.asked).toEqual(["touch", 300]);
   expect(await say("HELO there.test")).toBe("250 mx.here.test\r\n");
-  // What comes and what goes both count as something.
-  expect(clock.asked).toEqual(["touch", 300, "touch", "touch"]);
+  expect(clock.asked).toEqual(["touch", 300, "touch"]);
   clock.runOut();
   expect(await reply()).toBe("421 4.4.2 Timed out waiting for the client\r\n");
   expect(await reply()).toBeUndefined();
-  expect(clock.asked.slice(4)).toEqual(["touch", 5]);
+  expect(clock.asked.slice(3)).toEqual(["touch", 5]);
   clock.runOut();
   await closed;
-  expect(clock.asked.slice(6)).toEqual(["end"]);
+  expect(clock.asked.slice(5)).toEqual(["end"]);
+});
+
+test("a command is whole before its time-out, however it comes in", async () => {
+  const clock = stoppedClock();
+  const { served, say, send, reply } = await converse(clock);
+  await say("EHLO there.test");
+  const before = clock.asked.length;
+  for (const part of ["N", "O", "OP"]) {
+    send(part);
+    await once(served, "data");
+  }
+  expect(clock.asked.slice(before)).toEqual([]);
+  send("\r\n");
+  expect(await reply()).toBe("250 2.0.0 Ok\r\n");
+  expect(clock.asked.slice(before)).toEqual(["touch"]);
+});
+
+test("content puts its time-out off by what it is worth at the least rate", async () => {
+  const clock = stoppedClock();
+  const { served, say, send, reply } = await converse(clock);
+  await say("EHLO there.test");
+  const before = clock.asked.length;
+  // A chunk that nobody takes is read over.
+  send("BDAT 1000 LAST\r\n");
+  await once(served, "data");
+  expect(clock.asked.slice(before)).toEqual([180]);
+  send("x".repeat(250));
+  await once(served, "data");
+  expect(clock.asked.slice(before)).toEqual([180, { credit: 0.5 }]);
+  send("x".repeat(750));
+  expect(await reply()).toMatch(/^503 /);
+  expect(clock.asked.slice(before + 2)).toEqual([{ credit: 1.5 }, "touch", 300]);
+});
+
+test("connections to smtps have a place from the first moment on", async () => {
+  const clock = stoppedClock();
+  const settings = new Map([[
+    "gateway",
+    settingsSchema.parse({ smtp: { sessionsPerIngress: 2 } }),
+  ]]);
+  const handshakes: PromiseWithResolvers<HandshakeFailure>[] = [];
+  const tls = {
+    accept(socket: Socket) {
+      const handshake = Promise.withResolvers<HandshakeFailure>();
+      handshakes.push(handshake);
+      return handshake.promise.finally(() => socket.destroy());
+    },
+  } as unknown as TlsAcceptor;
+  const admission = new Admission();
+  const snapshot = compile({ ...nothing, settings });
+  const ingress = { ...plainIngress, admission, snapshot, tls };
+  const { port, gone } = await serve("smtps", clock, ingress);
+  const clients = [1, 2].map(() => connect(port, "127.0.0.1"));
+  await eventually("two handshakes", () => handshakes.length === 2);
+  await once(connect(port, "127.0.0.1").resume(), "close");
+  expect(handshakes).toHaveLength(2);
+  await eventually("one is gone", () => gone.count === 1);
+  expect(admission.size).toBe(2);
+  handshakes[0]!.resolve({ problem: "no more wanted" });
+  await eventually("two are gone", () => gone.count === 2);
+  clients.push(connect(port, "127.0.0.1"));
+  await eventually("a third handshake", () => handshakes.length === 3);
+  for (const client of clients) client.destroy();
 });
 
 test("replies that are ready go out where the next answer takes long to find", async () => {

@@ -8,11 +8,15 @@ import {
   ServerSession,
   type ServerTimeout,
   serverTimeoutSeconds,
+  type TlsInformation,
 } from "@postern/smtp";
+import type { Place } from "./admission.ts";
 import { unmapped } from "./forwarded-identity.ts";
 import type { Ingress } from "./gateway-state.ts";
 import type { ServedListener } from "./listener.ts";
+import { routingSession } from "./policy.ts";
 import { SessionAnswers } from "./session-answers.ts";
+import type { SessionFacts } from "./session-facts.ts";
 import type { HandshakeFailure, Secured } from "./tls-acceptor.ts";
 
 /** A connection being served. */
@@ -32,25 +36,56 @@ const CLOSE_SECONDS = 5;
 /** Replies that are ready wait so long for an answer that is looked up. */
 const LOOKING_UP_SECONDS = 1;
 
-/** A handshake may take so long; the runtime does not always tell of a client that went away. */
-const HANDSHAKE_MILLISECONDS = 30_000;
+/** A handshake may take so long. */
+const HANDSHAKE_MILLISECONDS = 10_000;
 
-/** Serves a connection until it is closed. `onClosed` is called once, at the end. */
+/**
+ * Content that comes more slowly uses up its time-out, of which faster content wins back as much: the
+ * smtpd_min_data_rate of Postfix. A client may pause, but not drip.
+ */
+const LEAST_OCTETS_PER_SECOND = 500;
+
+/** Serves a connection until it is closed. `onClosed` is called once, at the end and later than now. */
 export function serveConnection(
   plain: Socket,
   listener: ServedListener,
   ingress: Ingress,
   onClosed: () => void,
 ): Connection {
-  if (listener.kind !== "smtps") return serveSession(plain, listener, ingress, onClosed);
+  const place = ingress.admission.open(ingress.snapshot);
+  const opening = {
+    address: unmapped(plain.remoteAddress ?? ""),
+    port: plain.remotePort ?? 0,
+    listener: listener.url,
+    verb: "HELO",
+    helo: "",
+  } as const;
+  if (listener.kind !== "smtps") {
+    return serveSession(plain, opening, place, listener, ingress, onClosed);
+  }
   let connection: Connection | undefined;
   plain.setNoDelay(true);
-  void beginTls(plain, ingress).then((outcome) => {
-    if ("problem" in outcome) {
-      logFailure(ingress, plain.remoteAddress ?? "", outcome);
-      onClosed();
-    } else connection = serveSession(outcome.socket, listener, ingress, onClosed, outcome);
-  });
+  const { address } = opening;
+  const over = () => {
+    place.leave();
+    onClosed();
+  };
+  // Who has no place costs no handshake, and has nobody to whom a 421 could be said.
+  const refusal = place.take(ingress.snapshot, routingSession(ingress.snapshot, opening));
+  if (refusal !== undefined) {
+    ingress.log.debug("connection refused", { client: address, reply: refusal.lines[0] });
+    plain.on("error", ignore).once("close", over).destroy();
+  } else {
+    void beginTls(plain, ingress).then((outcome) => {
+      if ("problem" in outcome) {
+        logFailure(ingress, address, outcome);
+        return over();
+      }
+      const { socket, facts, information } = outcome;
+      const secured = { ...opening, tls: facts };
+      connection = serveSession(socket, secured, place, listener, ingress, onClosed, information);
+    });
+  }
   return {
     shutDown: () => connection === undefined ? plain.destroy() : connection.shutDown(),
     destroy: () => connection === undefined ? plain.destroy() : connection.destroy(),
@@ -59,29 +94,21 @@ export function serveConnection(
 
 function serveSession(
   first: Socket,
+  opening: SessionFacts,
+  place: Place,
   listener: ServedListener,
   ingress: Ingress,
   onClosed: () => void,
-  secured?: Secured,
+  tlsInformation?: TlsInformation,
 ): Connection {
   let socket = first;
-  const address = unmapped(socket.remoteAddress ?? "");
-  const opening = {
-    address,
-    port: socket.remotePort ?? 0,
-    listener: listener.url,
-    verb: "HELO",
-    helo: "",
-    ...(secured === undefined ? {} : { tls: secured.facts }),
-  } as const;
+  const { address } = opening;
   const throughProxy = listener.proxies?.check(address, isIPv6(address) ? "ipv6" : "ipv4") ?? false;
   const options = throughProxy ? listener.optionsThroughProxy : listener.options;
   const session = new ServerSession(
-    secured === undefined
-      ? options
-      : { ...options, tls: "active", tlsInformation: secured.information },
+    tlsInformation === undefined ? options : { ...options, tls: "active", tlsInformation },
   );
-  const answers = new SessionAnswers(ingress, session, opening, (answer) => {
+  const answers = new SessionAnswers(ingress, session, opening, place, (answer) => {
     void answer.catch(fail).then(pump);
   });
   /** Something is under way that must end before the next action: a write to the spool, a delay. */
@@ -175,9 +202,12 @@ function serveSession(
     if (ended || closed || session.timeout === "tls") return;
     const reads = !busy && session.wantsInput && !socket.writableNeedDrain;
     if (reads !== reading) {
+      const paused = reading === false;
       reading = reads;
       if (reads) socket.resume();
       else socket.pause();
+      // For the time in which we did not read, the client is not to blame.
+      if (paused) idle.touch();
     }
     if (session.timeout === timeout) return;
     timeout = session.timeout;
@@ -217,7 +247,8 @@ function serveSession(
   const listeners = {
     data: (chunk: Uint8Array) => {
       if (ended) return;
-      idle.touch();
+      // A command is whole before its time-out, however it comes in: our reply counts, not each octet.
+      if (timeout === "data") idle.credit(chunk.length / LEAST_OCTETS_PER_SECOND);
       // A plain array: a slice of a Buffer is a view, and a search in it takes a detour.
       const bytes = new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.length);
       if (bytes.length >= LARGE_BYTES) received.push(bytes);

@@ -42,13 +42,14 @@ export class SessionAnswers {
     ingress: Ingress,
     session: ServerSession,
     facts: SessionFacts,
+    place: Place,
     goOn: (answer: Promise<void>) => void,
   ) {
     this.#ingress = ingress;
     this.#session = session;
     this.#facts = facts;
     this.#goOn = goOn;
-    this.#place = ingress.admission.open(ingress.snapshot);
+    this.#place = place;
     this.#authentication = new Authentication({
       authenticator: ingress.authenticator,
       session,

@@ -40,6 +40,24 @@ test("what happens meanwhile puts it off", () => {
   expect(told).toHaveBeenCalledTimes(2);
 });
 
+test("a credit puts it off by so much, and never beyond counting anew", () => {
+  const clock = new IdleClock();
+  const told = vi.fn();
+  const watch = clock.watch(told);
+  watch.limit(10);
+  vi.advanceTimersByTime(8_000);
+  watch.credit(3);
+  vi.advanceTimersByTime(4_500);
+  expect(told).not.toHaveBeenCalled();
+  vi.advanceTimersByTime(1_000);
+  expect(told).toHaveBeenCalledTimes(1);
+  watch.credit(1_000);
+  vi.advanceTimersByTime(9_500);
+  expect(told).toHaveBeenCalledTimes(1);
+  vi.advanceTimersByTime(1_000);
+  expect(told).toHaveBeenCalledTimes(2);
+});
+
 test("another limit counts anew; without one, no time is too long", () => {
   const clock = new IdleClock();
   const told = vi.fn();

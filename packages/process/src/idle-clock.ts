@@ -13,6 +13,8 @@ const TICK = 250;
 export interface IdleWatch {
   /** Something happened: counts anew. */
   touch(): void;
+  /** Something happened that is worth so many seconds: these are added to what is left of the limit. */
+  credit(seconds: number): void;
   /** From now on so many seconds without anything are too long; `Infinity`: no time is. */
   limit(seconds: number): void;
   /** Watches no longer. */
@@ -61,6 +63,10 @@ class Watch implements IdleWatch {
 
   touch(): void {
     this.#last = this.#now();
+  }
+
+  credit(seconds: number): void {
+    this.#last = Math.min(this.#now(), this.#last + seconds * 1000 / TICK);
   }
 
   limit(seconds: number): void {

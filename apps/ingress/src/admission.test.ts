@@ -92,10 +92,38 @@ test("who is refused for other limits frees the place at once", () => {
   expect(admission.size).toBe(1);
 });
 
-test("where no limit is set, there is none but the ingress's own", () => {
+/** How many of 100 sessions from an address are taken where nobody has set a limit. */
+function taken(address: string, client?: string): number {
   const admission = new Admission();
-  const snapshot = compile(empty);
-  for (let count = 0; count < 1000; count += 1) {
-    expect(admission.open(snapshot).take(snapshot, at("192.0.2.1"))).toBeUndefined();
-  }
+  const snapshot = compile({
+    ...empty,
+    clients: new Map([["lan", clientSchema.parse({ networks: ["192.0.2.0/24"] })]]),
+  });
+  let count = 0;
+  while (count < 100 && !admission.open(snapshot).take(snapshot, at(address, client))) count += 1;
+  return count;
+}
+
+test.each(["198.51.100.1", "11.0.0.1", "172.32.0.1", "2001:db8::1", "fec0::1"])(
+  "where no limit is set, %s has fifty sessions, as any address of the internet",
+  (address) => expect(taken(address)).toBe(50),
+);
+
+test.each([
+  "10.1.2.3",
+  "100.64.1.1",
+  "127.0.0.1",
+  "169.254.1.1",
+  "172.31.255.1",
+  "192.168.1.1",
+  "::1",
+  "fd00::1",
+  "fe80::1%eth0",
+])(
+  "where no limit is set, %s has as many as it likes: it may be a balancer",
+  (address) => expect(taken(address)).toBe(100),
+);
+
+test("where no limit is set, neither a client has one, wherever it is", () => {
+  expect(taken("192.0.2.1", "lan")).toBe(100);
 });

@@ -2,8 +2,34 @@
  * How many sessions may be open at once: in this ingress, of one client, of one user, from one
  * address. Counts them and answers who is one too many. Knows no socket.
  */
+import { BlockList, isIPv6 } from "node:net";
 import { senderLimits, type SessionFacts, type Snapshot } from "@postern/routing";
 import { type Reply, reply } from "@postern/smtp";
+
+/**
+ * Sessions from one address of the internet, where the settings do not say: as Postfix has it. Else one
+ * host could hold all places.
+ */
+const SESSIONS_PER_PUBLIC_ADDRESS = 50;
+
+/**
+ * Addresses that are not of the internet: hosts of our own, and balancers and container networks that
+ * show their own address in place of many clients'.
+ */
+const privateNetworks = new BlockList();
+for (
+  const [network, bits] of [
+    ["10.0.0.0", 8],
+    ["100.64.0.0", 10],
+    ["127.0.0.0", 8],
+    ["169.254.0.0", 16],
+    ["172.16.0.0", 12],
+    ["192.168.0.0", 16],
+    ["::1", 128],
+    ["fc00::", 7],
+    ["fe80::", 10],
+  ] as const
+) privateNetworks.addSubnet(network, bits, isIPv6(network) ? "ipv6" : "ipv4");
 
 /** All sessions of an ingress. Every ingress counts its own. */
 export class Admission {
@@ -53,14 +79,13 @@ export class Admission {
   }
 
   #refusal(snapshot: Snapshot, session: SessionFacts): Reply | undefined {
-    const { sessionsPerAddress } = snapshot.settings.smtp;
     for (const { kind, name, limits } of senderLimits(snapshot, session)) {
       if (this.#count(`${kind} ${name}`) >= (limits.connections ?? Infinity)) {
         return reply(421, "4.7.0", `Too many sessions of yours: ${limits.connections} are allowed`);
       }
     }
     const [key] = keysOf(session);
-    if (key?.startsWith("address ") && this.#count(key) >= (sessionsPerAddress ?? Infinity)) {
+    if (key?.startsWith("address ") && this.#count(key) >= perAddress(snapshot, session.address)) {
       return reply(421, "4.7.0", "Too many sessions from your address");
     }
     return undefined;
@@ -95,4 +120,13 @@ function keysOf({ client, user, address }: SessionFacts): string[] {
   if (client !== undefined) keys.push(`client ${client}`);
   if (user !== undefined) keys.push(`user ${user}`);
   return keys.length === 0 ? [`address ${address}`] : keys;
+}
+
+/** How many sessions somebody whom the configuration does not know may have. */
+function perAddress({ settings }: Snapshot, address: string): number {
+  const { sessionsPerAddress } = settings.smtp;
+  if (sessionsPerAddress !== undefined) return sessionsPerAddress;
+  const [bare = ""] = address.split("%");
+  const isPrivate = privateNetworks.check(bare, isIPv6(bare) ? "ipv6" : "ipv4");
+  return isPrivate ? Infinity : SESSIONS_PER_PUBLIC_ADDRESS;
 }

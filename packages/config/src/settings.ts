@@ -47,7 +47,10 @@ export const settingsSchema = z
           description: "Sessions at once in each ingress process; one more gets 421",
         }),
         sessionsPerAddress: z.int().min(1).max(100_000).optional().meta({
-          description: "Sessions at once from an address that is no client's, in each ingress",
+          description:
+            "Sessions at once from an address that is no client's, in each ingress. Unless " +
+            "set, 50 from an address of the internet, and any number from a private one, which may be " +
+            "a balancer's. Behind the PROXY protocol and XCLIENT the outside address counts",
         }),
         receivedFields: z.int().min(20).max(1000).default(100).meta({
           description: "More Received fields mean a mail loop",

@@ -55,6 +55,22 @@ test("mail for a fast destination does not wait for a slow one with much mail", 
   await worker.stop();
 });
 
+test("a rate that is lifted lets what waits for it go", async () => {
+  const relay = { kind: "smtp", hosts: [{ host: "127.0.0.1", port: fast.port }] };
+  await gateway.put("/v1/relays/rated", { ...relay, limits: { rate: { perHour: 2 } } });
+  await gateway.put("/v1/domains/rated.test", { relay: "rated" });
+  const worker = await gateway.startWorker();
+  const first = await send("r0@rated.test");
+  await gateway.message(first, "delivered");
+  const waiting = [await send("r1@rated.test"), await send("r2@rated.test")];
+  // What comes later and has no limit shows that the others were asked for.
+  await gateway.message(await send("later@fast.test"), "delivered");
+  expect((await gateway.message(waiting[0]!, "queued")).recipients.length).toBe(1);
+  await gateway.put("/v1/relays/rated", relay);
+  for (const id of waiting) await gateway.message(id, "delivered");
+  await worker.stop();
+});
+
 test("a message whose content is gone is set aside and holds nothing up", async () => {
   const [bad, good] = [await send("bad@fast.test"), await send("good@fast.test")];
   const sql = postgres(gateway.databaseUrl, { max: 1, onnotice: () => {} });

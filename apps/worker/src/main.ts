@@ -50,10 +50,12 @@ await runProcess("worker", async ({ environment, log, onStop, ready }) => {
   onStop(() => database.close());
 
   let snapshot: Snapshot | undefined;
+  let onSnapshot = () => {};
   const feed = await followConfiguration(database, {
     onConfiguration: (configuration) => {
       snapshot = compile(configuration);
       log.info("configuration in force", { version: snapshot.version });
+      onSnapshot();
     },
     onError: (error) => log.warning("configuration not read", { error: databaseProblem(error) }),
   }).catch((error) => {
@@ -105,6 +107,10 @@ await runProcess("worker", async ({ environment, log, onStop, ready }) => {
     holdBack,
     clock,
   );
+  onSnapshot = () => {
+    queue.limitsChanged();
+    claimer.wake();
+  };
   const upkeep = startUpkeep(database, { retention: () => snapshot!.settings.retention, log });
   onStop(() => upkeep.stop());
   const work = await queue.onWork(claimer.wake, holdBack.accepted);

@@ -22,6 +22,8 @@ export class Lookout {
   readonly #sql: Sql;
   #known = false;
   #wanted = true;
+  /** Whoever asked for a look may have changed why lines are kept. */
+  #anew = false;
   #lookedAt = -Infinity;
   /** Since when the first of each line is due, and what may come, by Postgres's clock. */
   #dueSince = new Map<string, number>();
@@ -39,10 +41,14 @@ export class Lookout {
     return performance.now();
   }
 
-  /** Whom to wake after a look; undefined when nobody hears any more of what is added. */
+  /**
+   * Somebody said to look everywhere, or it begins to be heard. `wake`: whom to wake after a look;
+   * undefined when nobody hears any more of what is added.
+   */
   listening(wake: (() => void) | undefined): void {
     this.#wake = wake;
     this.#wanted = true;
+    this.#anew = true;
   }
 
   /** Something may be due anywhere. */
@@ -109,10 +115,13 @@ export class Lookout {
 
   async #look(): Promise<void> {
     this.#wanted = false;
+    const isAnew = this.#anew;
+    this.#anew = false;
     const began = this.now();
     try {
       const { at, lines } = await scan(this.#sql);
       this.lines.forgetEmpty();
+      if (isAnew) this.lines.forgetKept();
       for (const { key, wait } of lines) this.lines.hear(key, began + wait);
       const newSince = Math.floor(at) - BEHIND;
       this.#newSince = newSince;
@@ -124,6 +133,7 @@ export class Lookout {
       this.#pause = Math.max(PAUSE, 5 * (this.now() - began));
     } catch (error) {
       this.#wanted = true;
+      this.#anew ||= isAnew;
       throw error;
     } finally {
       this.#lookedAt = this.now();

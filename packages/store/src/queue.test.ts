@@ -5,6 +5,7 @@ import { eventually } from "../../../tests/end-to-end/eventually.ts";
 import {
   type ClaimedDelivery,
   type Database,
+  flushDestination,
   keepRegistered,
   openDatabase,
   openMessages,
@@ -464,6 +465,32 @@ describe("limits that all workers share", () => {
     const burst = times.filter((at) => at < times[0]! + 45).length;
     expect(burst).toBeLessThanOrEqual(3);
   });
+
+  test.each(["the worker hears of it", "somebody flushes"])(
+    "what a rate keeps back goes when it was lifted and %s",
+    async (how) => {
+      const nextHop = `${how.length}.lifted.test`;
+      await acceptMany(database, many(3, nextHop));
+      let limits: ReturnType<QueuePolicy["limitsOf"]> = { rate: { perHour: 2 } };
+      const { queue, claim } = await worker({ limitsOf: () => limits });
+      const hearing = await queue.onWork(() => {});
+      try {
+        expect((await claim(nextHop)).length).toBe(1);
+        expect(await claim(nextHop)).toEqual([]);
+        limits = undefined;
+        if (how === "somebody flushes") {
+          await flushDestination(database, await destination(nextHop));
+        } else queue.limitsChanged();
+        const left = await eventually("the others are claimed", async () => {
+          const claimed = await claim(nextHop);
+          return claimed.length > 0 && claimed;
+        });
+        expect(left.length).toBe(2);
+      } finally {
+        await hearing.stop();
+      }
+    },
+  );
 
   test("a destination without limits is claimed in one statement, its row never written", async () => {
     await acceptMany(database, many(5, "free.test"));

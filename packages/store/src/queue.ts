@@ -68,6 +68,8 @@ export interface Queue {
     workerId: number,
     deliveries: readonly Pick<ClaimedDelivery, "messageId" | "destinationId">[],
   ): Promise<void>;
+  /** The limits of destinations may have changed: what they keep back is looked at anew. */
+  limitsChanged(): void;
   /** Milliseconds until a claim may find something; as far as this process knows. */
   untilNextDue(room?: Claim["room"]): number;
   /**
@@ -96,6 +98,7 @@ export function openQueue(
   const concurrencyOf = (id: number) => limitsOf(destinations.of(id))?.concurrency;
   const destinationNews = new DestinationNews(sql, concurrencyOf);
   let inDoubt = false;
+  let limitChanges = 0;
 
   const now = () => lookout.now();
 
@@ -197,6 +200,7 @@ export function openQueue(
     claim({ workerId, limit, room = () => limit, dueFor = 0 }) {
       return claiming(workerId, async () => {
         await lookout.refresh();
+        const changesBefore = limitChanges;
         const { free, limited, lower } = await choose(limit, room);
         const asked = [...free, ...limited, ...lower];
         try {
@@ -223,7 +227,8 @@ export function openQueue(
             for (const line of lower) lines.hear(line, now());
             for (const { line, wait } of some.waits) {
               lines.hear(line, now());
-              lines.keep(line.destination, now() + wait);
+              // What limits say that changed meanwhile holds no more.
+              if (limitChanges === changesBefore) lines.keep(line.destination, now() + wait);
             }
           }
           return await take(workerId, marked, probing);
@@ -304,6 +309,11 @@ export function openQueue(
         if (inHand.letGo(workerId, one)?.probe) probes.add(one.destinationId);
       }
       await destinationNews.tell([...probes].map(probeEnded));
+    },
+
+    limitsChanged() {
+      limitChanges += 1;
+      lines.forgetKept();
     },
 
     untilNextDue(room = () => 1) {

@@ -187,6 +187,16 @@ describe("claims", () => {
     expect(await one.record(outcomeOf(second!, { attempts: 1 }))).toBe(0);
   });
 
+  test("what could not be given back is so before the next claim", async () => {
+    const [given] = await acceptMany(database, many(1, "back.test"));
+    const { claim, queue, id } = await worker();
+    const claimed = await claim("back.test");
+    expect(claimed.map(({ messageId }) => messageId)).toEqual([given]);
+    const damaged = { messageId: "none", destinationId: claimed[0]!.destinationId };
+    await expect(queue.release(id, [...claimed, damaged])).rejects.toThrow("uuid");
+    expect((await claim("back.test")).map(({ messageId }) => messageId)).toEqual([given]);
+  });
+
   test("what was claimed under an id that is gone comes free", async () => {
     await acceptMany(database, many(1, "orphaned.test"));
     const one = await worker();

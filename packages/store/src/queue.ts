@@ -63,7 +63,7 @@ export interface Queue {
   readContent(messageId: string, size?: number): AsyncIterable<Uint8Array>;
   /** Records outcomes together; answers how many were refused because the claim was lost. */
   record(workerId: number, outcomes: readonly DeliveryOutcome[]): Promise<number>;
-  /** Gives claims back unchanged. */
+  /** Gives claims back unchanged. Where that fails, the next claim begins with it. */
   release(
     workerId: number,
     deliveries: readonly Pick<ClaimedDelivery, "messageId" | "destinationId">[],
@@ -295,20 +295,26 @@ export function openQueue(
         message: messageId,
         destination: destinationId,
       }));
-      await sql`
-        with released as (
-          update deliveries d set worker_id = null
-          from json_to_recordset(${JSON.stringify(keys)}::text::json)
-            as k (message uuid, destination bigint)
-          where d.message_id = k.message and d.destination_id = k.destination
-            and d.worker_id = ${workerId}
-        )
-        select pg_notify(${QUEUE_CHANNEL}, '')`;
       const probes = new Set<number>();
+      // First: what is claimed again, as soon as others may have it, is in hand.
       for (const one of given) {
         if (inHand.letGo(workerId, one)?.probe) probes.add(one.destinationId);
       }
-      await destinationNews.tell([...probes].map(probeEnded));
+      try {
+        await sql`
+          with released as (
+            update deliveries d set worker_id = null
+            from json_to_recordset(${JSON.stringify(keys)}::text::json)
+              as k (message uuid, destination bigint)
+            where d.message_id = k.message and d.destination_id = k.destination
+              and d.worker_id = ${workerId}
+          )
+          select pg_notify(${QUEUE_CHANNEL}, '')`;
+        await destinationNews.tell([...probes].map(probeEnded));
+      } catch (error) {
+        inDoubt = true;
+        throw error;
+      }
     },
 
     limitsChanged() {

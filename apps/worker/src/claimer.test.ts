@@ -1,3 +1,4 @@
+import type { Relay } from "@postern/config";
 import type { Claim, ClaimedDelivery, DeliveryOutcome } from "@postern/store";
 import { afterEach, expect, test, vi } from "vitest";
 import { eventually } from "../../../tests/end-to-end/eventually.ts";
@@ -51,7 +52,7 @@ test("slow destinations that fill the worker keep what they leave free from nobo
     claim: ({ limit, room }: Claim) => {
       const claimed: ClaimedDelivery[] = [];
       for (const [destinationId, count] of waiting) {
-        const most = Math.min(count, room!(destinationId), limit - claimed.length);
+        const most = Math.min(count, room!(destinationId, false), limit - claimed.length);
         for (let one = 0; one < most; one += 1) claimed.push(deliveryOf(["a"], { destinationId }));
         waiting.set(destinationId, count - most);
       }
@@ -59,7 +60,7 @@ test("slow destinations that fill the worker keep what they leave free from nobo
     },
     claimOverdue: () => Promise.resolve([]),
     untilNextDue: (room: NonNullable<Claim["room"]>) =>
-      [...waiting].some(([id, count]) => count > 0 && room(id) > 0) ? 0 : Infinity,
+      [...waiting].some(([id, count]) => count > 0 && room(id, false) > 0) ? 0 : Infinity,
   };
   let recorded = 0;
   const recorder = {
@@ -88,5 +89,69 @@ test("slow destinations that fill the worker keep what they leave free from nobo
   expect(recorded).toBe((destinations - slow) * each);
   claimer.stop();
   await vi.advanceTimersByTimeAsync(12_000);
+  await running;
+});
+
+test("next hops that say nothing, however many, keep mail for others from nowhere", async () => {
+  const waiting = new Map(Array.from({ length: 300 }, (_, id) => [id, 10]));
+  const good = 1_000;
+  const queue = {
+    claim: ({ limit, room }: Claim) => {
+      const claimed: ClaimedDelivery[] = [];
+      for (const [destinationId, count] of waiting) {
+        const most = Math.min(count, room!(destinationId, false), limit - claimed.length);
+        const destination = { relay: destinationId === good ? "good" : "silent", nextHop: "" };
+        for (let one = 0; one < most; one += 1) {
+          claimed.push(deliveryOf(["a"], { destinationId, destination }));
+        }
+        waiting.set(destinationId, count - most);
+      }
+      return Promise.resolve(claimed);
+    },
+    claimOverdue: () => Promise.resolve([]),
+    release: () => Promise.resolve(),
+    untilNextDue: () => 1000,
+  };
+  const recorded: number[] = [];
+  const recorder = {
+    record: (_: number, { destinationId }: DeliveryOutcome) => {
+      recorded.push(destinationId);
+      return Promise.resolve();
+    },
+  };
+  const answers = Promise.withResolvers<never>();
+  let asked = 0;
+  const resolver = {
+    query: () => {
+      asked += 1;
+      return answers.promise;
+    },
+  };
+  const { snapshot, ...delivering } = testDelivering();
+  const relays = new Map<string, Relay>([
+    ["good", relayOf({ kind: "discard" })],
+    ["silent", relayOf({ kind: "smtp", hosts: [{ host: "silent.test" }] })],
+  ]);
+  const claimer = new Claimer(
+    {
+      ...delivering,
+      queue: queue as never,
+      recorder: recorder as never,
+      resolver: resolver as never,
+      snapshot: () => ({ ...snapshot(), relays }),
+    },
+    { id: 1 } as never,
+    { wanted: false } as never,
+    () => performance.now(),
+  );
+
+  const running = claimer.run();
+  await eventually("each has begun", () => asked >= 2 * 300);
+  waiting.set(good, 50);
+  claimer.wake();
+  await eventually("the others have theirs", () => recorded.length === 50);
+  expect(new Set(recorded)).toEqual(new Set([good]));
+  claimer.stop();
+  answers.resolve({ status: "noName" } as never);
   await running;
 });

@@ -2,29 +2,26 @@
  * Claims what is due and hands it to the lanes, never more than this worker can deliver soon: what
  * it does not claim, other workers can.
  *
- * How much a destination may have in hand depends on its pace, and on how much is in hand in all:
- * the fuller the worker, the smaller the share that any one destination is given. So destinations
- * that are slow, or that have much waiting, leave room for all others.
+ * How much of which destination that is, `places.ts` says. What has not begun at a destination that has
+ * become quiet goes back to the queue.
  */
 import type { Relay } from "@postern/config";
 import type { Registration, WaitingTimes } from "@postern/store";
 import type { Delivering } from "./delivering.ts";
 import type { HoldBack } from "./hold-back.ts";
 import { Lane } from "./lane.ts";
-import { Pace } from "./pace.ts";
+import { Places } from "./places.ts";
 import { delayNoticeOf, scheduleOf } from "./retry.ts";
-
-/** Deliveries in hand at most. */
-const IN_HAND = 1_000;
-
-/** At most so much of what is still free goes to one destination: 1/4. */
-const SHARE = 4;
 
 /** Asks again after so many milliseconds even if nothing woke it. */
 const POLL_MILLISECONDS = 5_000;
 
-/** While it has all in hand that it may, it sees so often what has come free, in milliseconds. */
+/**
+ * While it has all in hand that it may, it sees so often what has come free, in milliseconds; while
+ * anything is in hand, which destinations have become quiet.
+ */
 const FULL_MILLISECONDS = 50;
+const QUIET_MILLISECONDS = 1_000;
 
 /** How often it looks for deliveries that have waited too long for a destination that fails. */
 const OVERDUE_MILLISECONDS = 30_000;
@@ -36,19 +33,14 @@ const OVERDUE_AT_ONCE = 100;
 const HELD_MILLISECONDS = 50;
 const TOLD_MILLISECONDS = 60_000;
 
-interface Served {
-  readonly lane: Lane;
-  readonly pace: Pace;
-}
-
 /** Claims and delivers until it is stopped. */
 export class Claimer {
   readonly #delivering: Delivering;
   readonly #registration: Registration;
   readonly #holdBack: HoldBack;
   readonly #clock: () => number;
-  readonly #lanes = new Map<number, Served>();
-  #inHand = 0;
+  readonly #lanes = new Map<number, Lane>();
+  readonly #places: Places;
   #overdueAt = -Infinity;
   #claimedAt = -Infinity;
   #toldAt = -Infinity;
@@ -67,6 +59,7 @@ export class Claimer {
     this.#registration = registration;
     this.#holdBack = holdBack;
     this.#clock = clock;
+    this.#places = new Places(clock);
   }
 
   /** There may be something to do. */
@@ -96,20 +89,14 @@ export class Claimer {
     this.wake();
   }
 
-  /** How many more deliveries to a destination are wanted now; 0 while it has enough in hand. */
-  readonly #room = (id: number): number => {
-    const free = IN_HAND - this.#inHand;
-    if (free <= 0) return 0;
-    const served = this.#lanes.get(id);
-    const room = served === undefined ? Pace.FIRST : served.pace.room;
-    return Math.min(room, Math.ceil(free / SHARE));
-  };
+  readonly #room = (id: number, failing: boolean): number => this.#places.room(id, failing);
 
   /** Claims once; answers for how long to wait before the next time. */
   async #claim(): Promise<number> {
     const { queue } = this.#delivering;
     const workerId = this.#registration.id;
-    if (this.#clock() >= this.#overdueAt && this.#inHand + OVERDUE_AT_ONCE <= IN_HAND) {
+    for (const id of this.#places.sweep()) void this.#lanes.get(id)?.giveBack();
+    if (this.#clock() >= this.#overdueAt && this.#places.free >= OVERDUE_AT_ONCE) {
       this.#overdueAt = this.#clock() + OVERDUE_MILLISECONDS;
       const overdue = await queue.claimOverdue({
         workerId,
@@ -119,20 +106,27 @@ export class Claimer {
       this.#take(overdue, workerId);
       if (overdue.length === OVERDUE_AT_ONCE) this.#overdueAt = -Infinity;
     }
-    const limit = IN_HAND - this.#inHand;
+    const limit = this.#places.free;
     if (limit <= 0) return FULL_MILLISECONDS;
     const dueFor = this.#heldBack();
-    if (dueFor > 0) {
-      const wait = this.#claimedAt + HELD_MILLISECONDS - this.#clock();
+    // While new destinations find no place, a claim goes through all of them that wait.
+    if (dueFor > 0 || this.#places.isCrowded) {
+      const pause = dueFor > 0 ? HELD_MILLISECONDS : FULL_MILLISECONDS;
+      const wait = this.#claimedAt + pause - this.#clock();
       if (wait > 0) return wait;
     }
     this.#claimedAt = this.#clock();
     const claimed = await queue.claim({ workerId, limit, room: this.#room, dueFor });
     this.#take(claimed, workerId);
     if (claimed.length > 0) return 0;
-    for (const [id, { lane }] of this.#lanes) if (lane.isIdle) this.#lanes.delete(id);
+    for (const [id, lane] of this.#lanes) {
+      if (!lane.isIdle) continue;
+      this.#lanes.delete(id);
+      this.#places.forget(id);
+    }
     if (dueFor > 0) return HELD_MILLISECONDS;
-    return queue.untilNextDue(this.#room);
+    const wait = queue.untilNextDue(this.#room);
+    return this.#places.inHand > 0 ? Math.min(wait, QUIET_MILLISECONDS) : wait;
   }
 
   /** For how many milliseconds something must have been due before it is claimed now. */
@@ -149,27 +143,27 @@ export class Claimer {
 
   #take(claimed: readonly Parameters<Lane["add"]>[0][], workerId: number): void {
     for (const delivery of claimed) {
-      const { lane, pace } = this.#serve(delivery.destinationId);
-      this.#inHand += 1;
-      pace.took();
-      lane.add(delivery, workerId);
+      this.#places.took(delivery.destinationId);
+      this.#laneOf(delivery.destinationId).add(delivery, workerId);
     }
   }
 
-  #serve(id: number): Served {
+  #laneOf(id: number): Lane {
     const known = this.#lanes.get(id);
     if (known !== undefined) return known;
-    const pace = new Pace(this.#clock);
-    const lane = new Lane(this.#delivering, () => {
-      this.#inHand -= 1;
-      const before = this.#room(id);
-      pace.finished();
-      // Only room that the destination did not have before is a reason to ask again.
-      if (this.#stopped || before === 0 || this.#inHand === 0) this.wake();
+    const places = this.#places;
+    // Only room that the destination did not have before is a reason to ask again.
+    const change = (made: () => void) => {
+      const before = places.room(id);
+      made();
+      if (this.#stopped || places.inHand === 0 || before === 0) this.wake();
+    };
+    const lane = new Lane(this.#delivering, {
+      ended: (end) => change(() => places.ended(id, end)),
+      left: () => change(() => places.left(id)),
     });
-    const served = { lane, pace };
-    this.#lanes.set(id, served);
-    return served;
+    this.#lanes.set(id, lane);
+    return lane;
   }
 
   #waitingTimes(): WaitingTimes {
@@ -197,14 +191,14 @@ export class Claimer {
 
   async #drain(): Promise<void> {
     const { queue, log } = this.#delivering;
-    const given = [...this.#lanes.values()].flatMap(({ lane }) => lane.close());
-    this.#inHand -= given.length;
+    const given = [...this.#lanes.values()].flatMap((lane) => lane.close());
+    for (const { delivery } of given) this.#places.left(delivery.destinationId);
     for (const [workerId, tasks] of Map.groupBy(given, (task) => task.workerId)) {
       await queue.release(workerId, tasks.map(({ delivery }) => delivery)).catch((error) =>
         log.warning("claims were not given back", { count: tasks.length, error: String(error) })
       );
     }
-    while (this.#inHand > 0) {
+    while (this.#places.inHand > 0) {
       this.#woken = false;
       await new Promise<void>((resolve) => this.#wake = resolve);
     }

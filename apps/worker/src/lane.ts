@@ -12,6 +12,7 @@ import {
 import { conclude } from "./conclusion.ts";
 import type { Delivering } from "./delivering.ts";
 import { concludeOverdue } from "./overdue.ts";
+import type { End } from "./places.ts";
 import { scheduleOf } from "./retry.ts";
 import { Transport } from "./transport.ts";
 import { type Attempt, verdictForAll } from "./verdict.ts";
@@ -33,26 +34,34 @@ interface Task {
   readonly workerId: number;
 }
 
+/** Told of each delivery. */
+interface Listener {
+  /** Its attempt is over. */
+  readonly ended: (end: End) => void;
+  /** It is not in hand any more: it is recorded, given back, or was lost to others. */
+  readonly left: () => void;
+}
+
 /** Delivers what it is given, several at once. */
 export class Lane {
   readonly #delivering: Delivering;
-  readonly #onDone: () => void;
+  readonly #listener: Listener;
   readonly #waiting: Task[] = [];
   readonly #transport: Transport;
   /** Outcomes that are being recorded, the oldest first. */
   readonly #recording: Promise<void>[] = [];
   #active = 0;
+  #givingBack = 0;
 
-  /** `onDone` is called once for each delivery that is recorded, or was lost to others. */
-  constructor(delivering: Delivering, onDone: () => void) {
+  constructor(delivering: Delivering, listener: Listener) {
     this.#delivering = delivering;
-    this.#onDone = onDone;
+    this.#listener = listener;
     this.#transport = new Transport(delivering);
   }
 
   /** Nothing to do and no session kept. */
   get isIdle(): boolean {
-    return this.#waiting.length + this.#active + this.#recording.length === 0 &&
+    return this.#waiting.length + this.#active + this.#recording.length + this.#givingBack === 0 &&
       this.#transport.isIdle;
   }
 
@@ -70,6 +79,26 @@ export class Lane {
     return this.#waiting.splice(0);
   }
 
+  /**
+   * Gives back to the queue what has not begun, where others find it, or it waits for a destination that
+   * fails. What is overdue stays: it needs no next hop.
+   */
+  async giveBack(): Promise<void> {
+    const { queue, log } = this.#delivering;
+    const waiting = this.#waiting.splice(0);
+    this.#waiting.push(...waiting.filter(({ delivery }) => delivery.overdue !== undefined));
+    const given = waiting.filter(({ delivery }) => delivery.overdue === undefined);
+    if (given.length === 0) return;
+    this.#givingBack += 1;
+    for (const [workerId, tasks] of Map.groupBy(given, (task) => task.workerId)) {
+      await queue.release(workerId, tasks.map(({ delivery }) => delivery)).catch((error) =>
+        log.warning("claims were not given back", { count: tasks.length, error: String(error) })
+      );
+      for (const _ of tasks) this.#listener.left();
+    }
+    this.#givingBack -= 1;
+  }
+
   /** A relay's own limit holds for all workers together: then the queue gives no more than that. */
   #atOnce({ destination }: ClaimedDelivery): number {
     const relay = this.#delivering.snapshot().relays.get(destination.relay);
@@ -81,19 +110,22 @@ export class Lane {
   async #run(): Promise<void> {
     for (let task = this.#waiting.shift(); task !== undefined; task = this.#waiting.shift()) {
       while (this.#recording.length >= UNRECORDED) await this.#recording[0];
-      this.#record(task, await this.#perform(task));
+      const outcome = await this.#perform(task);
+      const end = endOf(task, outcome);
+      this.#listener.ended(end);
+      this.#record(task, outcome);
     }
     this.#active -= 1;
   }
 
   /** Records an outcome; without one the claim was lost. */
   #record({ delivery, workerId }: Task, outcome: DeliveryOutcome | undefined): void {
-    if (outcome === undefined) return this.#onDone();
+    if (outcome === undefined) return this.#listener.left();
     const { recorder } = this.#delivering;
     const recording = recorder.record(workerId, { ...outcome, attempts: delivery.attempts })
       .then(() => {
         this.#recording.splice(this.#recording.indexOf(recording), 1);
-        this.#onDone();
+        this.#listener.left();
       });
     this.#recording.push(recording);
   }
@@ -170,6 +202,12 @@ function withRest(delivery: ClaimedDelivery, { error, ...attempt }: Attempt): At
     !known.has(ordinal)
   );
   return { ...attempt, verdicts: [...attempt.verdicts, ...rest] };
+}
+
+/** What the outcome of a task tells of its destination; a kind of relay that has no next hop is there. */
+function endOf({ delivery }: Task, outcome: DeliveryOutcome | undefined): End {
+  if (outcome === undefined || delivery.overdue !== undefined) return "untried";
+  return outcome.destination?.status ?? "reached";
 }
 
 /** What an attempt says of its destination; nothing where it never came to one. */

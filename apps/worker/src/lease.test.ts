@@ -46,10 +46,11 @@ test("what a worker has in hand waits until its lease is certain; it does not be
   } as never;
   let done = 0;
   await new Promise<void>((resolve) => {
-    const lane = new Lane(delivering, () => {
+    const left = () => {
       done += 1;
       if (done === 2) resolve();
-    });
+    };
+    const lane = new Lane(delivering, { ended: () => {}, left });
     lane.add(deliveryOf(["a@x.test"], { messageId: "lost" }), 1);
     lane.add(deliveryOf(["a@x.test"], { messageId: "kept", attempts: 3 }), 2);
   });

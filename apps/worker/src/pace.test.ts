@@ -32,3 +32,20 @@ test("nothing is asked for until half of what is in hand is done", () => {
   pace.finished();
   expect(pace.room).toBe(10);
 });
+
+test("a fast destination that goes silent is worth no more than the first guess", () => {
+  let now = 0;
+  const pace = new Pace(() => now);
+  for (let one = 0; one < 2_000; one += 1) {
+    pace.took();
+    pace.took();
+    now += 1;
+    pace.finished();
+    pace.finished();
+  }
+  expect(pace.room).toBe(250);
+  for (let one = 0; one < 15; one += 1) pace.took();
+  expect(pace.room).toBe(235);
+  now += 2_000;
+  expect(pace.room).toBe(0);
+});

@@ -14,9 +14,12 @@ const MOST = 250;
 const WEIGHT = 0.5;
 const MEASURE_SECONDS = 0.1;
 
+/** When nothing was finished for so many seconds, what was measured before holds no more. */
+const STALE_SECONDS = 1;
+
 /** The pace of one destination. */
 export class Pace {
-  /** In hand of a destination that nothing is known of. */
+  /** In hand of a destination whose pace is not known. */
   static readonly FIRST = 20;
 
   readonly #now: () => number;
@@ -29,6 +32,10 @@ export class Pace {
   constructor(now: () => number) {
     this.#now = now;
     this.#since = now();
+  }
+
+  get inHand(): number {
+    return this.#inHand;
   }
 
   took(): void {
@@ -53,7 +60,10 @@ export class Pace {
 
   /** How many more are worth having; 0 while what is in hand lasts, so that claims come in batches. */
   get room(): number {
-    const target = Math.min(MOST, Math.max(Pace.FIRST, this.#perSecond * AHEAD_SECONDS));
+    const seconds = (this.#now() - this.#since) / 1000;
+    const isStale = this.#inHand > 0 && seconds > STALE_SECONDS;
+    const perSecond = isStale ? Math.min(this.#perSecond, 1 / seconds) : this.#perSecond;
+    const target = Math.min(MOST, Math.max(Pace.FIRST, perSecond * AHEAD_SECONDS));
     return this.#inHand > target / 2 ? 0 : Math.floor(target) - this.#inHand;
   }
 }

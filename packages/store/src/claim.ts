@@ -192,8 +192,16 @@ export async function read(
 interface Scan {
   /** When that was, by Postgres's clock in milliseconds. */
   readonly at: number;
-  /** Each line with the milliseconds until it is worth a look, and the time its first is due. */
-  readonly lines: readonly { readonly key: LineKey; readonly wait: number; readonly due: number }[];
+  /**
+   * Each line with the milliseconds until it is worth a look, the time its first is due, and whether
+   * its destination fails.
+   */
+  readonly lines: readonly {
+    readonly key: LineKey;
+    readonly wait: number;
+    readonly due: number;
+    readonly failing: boolean;
+  }[];
 }
 
 /**
@@ -217,7 +225,8 @@ export async function scan(sql: Sql): Promise<Scan> {
     from (values (1)) as always
     left join (
       select line.destination_id, line.priority, extract(epoch from line.due_at) * 1000 as due,
-        extract(epoch from greatest(line.due_at, x.not_before, x.probe_until) - now()) * 1000 as wait
+        extract(epoch from greatest(line.due_at, x.not_before, x.probe_until) - now()) * 1000 as wait,
+        x.failures > 0 as failing
       from line join destinations x on x.id = line.destination_id
       where x.paused_at is null
     ) found on true`;
@@ -227,6 +236,7 @@ export async function scan(sql: Sql): Promise<Scan> {
       key: { destination: Number(row.destination_id), priority: row.priority },
       wait: Number(row.wait),
       due: Number(row.due),
+      failing: row.failing,
     })),
   };
 }

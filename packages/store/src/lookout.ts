@@ -28,6 +28,7 @@ export class Lookout {
   /** Since when the first of each line is due, and what may come, by Postgres's clock. */
   #dueSince = new Map<string, number>();
   #newSince: number | undefined;
+  #failing = new Set<number>();
   #pause = PAUSE;
   #wake: (() => void) | undefined;
   #looking: Promise<void> | undefined;
@@ -72,6 +73,11 @@ export class Lookout {
     return this.#dueSince.get(nameOf(line)) ?? this.#newSince;
   }
 
+  /** Whether a destination was failing when it was last looked at. */
+  fails(destination: number): boolean {
+    return this.#failing.has(destination);
+  }
+
   /** Milliseconds until a claim may find something at the destinations that are wanted. */
   untilNext(wanted: (destination: number) => boolean): number {
     const look = this.#looking === undefined ? this.#due() : Infinity;
@@ -92,6 +98,10 @@ export class Lookout {
     for (const line of marked) {
       const key = nameOf(line);
       counts.set(key, (counts.get(key) ?? 0) + 1);
+    }
+    for (const { destination, failing } of looks) {
+      if (failing) this.#failing.add(destination);
+      else this.#failing.delete(destination);
     }
     const byLine = new Map(looks.map((look) => [nameOf(look), look]));
     for (const line of asked) {
@@ -127,6 +137,9 @@ export class Lookout {
       this.#newSince = newSince;
       this.#dueSince = new Map(
         lines.map(({ key, due }) => [nameOf(key), Math.min(Math.floor(due), newSince)]),
+      );
+      this.#failing = new Set(
+        lines.filter(({ failing }) => failing).map(({ key }) => key.destination),
       );
       this.#known = true;
       // A queue with so many destinations that this takes long is looked through less often.

@@ -336,12 +336,17 @@ describe("a destination that fails as a whole", () => {
     await database.sql`update destinations set failures = 3 where next_hop = 'cut.test'`;
     const wanted = [await destination("busy.test"), await destination("cut.test")];
     const { queue, id: workerId } = await worker();
+    const known = new Map<number, boolean>();
     const claim = async () => {
-      const room = (one: number) => wanted.includes(one) ? 5 : 0;
+      const room = (one: number, failing: boolean) => {
+        known.set(one, failing);
+        return wanted.includes(one) ? 5 : 0;
+      };
       const claimed = await queue.claim({ workerId, limit: 5, room });
       return claimed.map(({ destination: { nextHop } }) => nextHop);
     };
     expect(await claim()).toEqual(Array(5).fill("busy.test"));
+    expect(wanted.map((one) => known.get(one))).toEqual([false, true]);
     expect((await stateOf("cut.test")).probe_until).toBeNull();
     expect(await claim()).toEqual(["cut.test"]);
     expect((await stateOf("cut.test")).probe_until).not.toBeNull();

@@ -38,8 +38,11 @@ export interface Claim {
   readonly workerId: number;
   /** At most so many in all. */
   readonly limit: number;
-  /** At most so many of this destination; 0 leaves it alone. As many as there are when absent. */
-  readonly room?: (destinationId: number) => number;
+  /**
+   * At most so many of this destination, which may be known to fail; 0 leaves it alone. As many as
+   * there are when absent.
+   */
+  readonly room?: (destinationId: number, failing: boolean) => number;
   /** Only what has been due for so many milliseconds; with a priority above 0, all that is due. */
   readonly dueFor?: number;
 }
@@ -174,7 +177,8 @@ export function openQueue(
   }
 
   /** The lines to ask now: from many destinations a little, from few as much as there is room. */
-  async function choose(limit: number, room: (id: number) => number) {
+  async function choose(limit: number, roomOf: NonNullable<Claim["room"]>) {
+    const room = (id: number) => roomOf(id, lookout.fails(id));
     const taken = lines.take(now(), DESTINATIONS_AT_ONCE, (id) => room(id) > 0);
     await destinations.recall(taken.map(({ destination }) => destination));
     const share = Math.max(4, Math.ceil(2 * limit / Math.max(1, taken.length)));
@@ -323,7 +327,7 @@ export function openQueue(
     },
 
     untilNextDue(room = () => 1) {
-      return lookout.untilNext((id) => room(id) > 0);
+      return lookout.untilNext((id) => room(id, lookout.fails(id)) > 0);
     },
 
     async onWork(wake, accepted = () => {}) {

@@ -52,6 +52,8 @@ export class Lane {
   readonly #recording: Promise<void>[] = [];
   #active = 0;
   #givingBack = 0;
+  /** How many attempts reached the destination. */
+  #reached = 0;
 
   constructor(delivering: Delivering, listener: Listener) {
     this.#delivering = delivering;
@@ -110,17 +112,26 @@ export class Lane {
   async #run(): Promise<void> {
     for (let task = this.#waiting.shift(); task !== undefined; task = this.#waiting.shift()) {
       while (this.#recording.length >= UNRECORDED) await this.#recording[0];
+      const reachedBefore = this.#reached;
       const outcome = await this.#perform(task);
       const end = endOf(task, outcome);
+      if (end === "reached") this.#reached += 1;
       this.#listener.ended(end);
-      this.#record(task, outcome);
+      const recorded = this.#record(task, outcome);
+      if (end !== "failed") continue;
+      // Nothing begins until the books say that it fails: then all of its queue waits.
+      await recorded;
+      if (this.#reached === reachedBefore) await this.giveBack();
     }
     this.#active -= 1;
   }
 
   /** Records an outcome; without one the claim was lost. */
-  #record({ delivery, workerId }: Task, outcome: DeliveryOutcome | undefined): void {
-    if (outcome === undefined) return this.#listener.left();
+  #record({ delivery, workerId }: Task, outcome: DeliveryOutcome | undefined): Promise<void> {
+    if (outcome === undefined) {
+      this.#listener.left();
+      return Promise.resolve();
+    }
     const { recorder } = this.#delivering;
     const recording = recorder.record(workerId, { ...outcome, attempts: delivery.attempts })
       .then(() => {
@@ -128,6 +139,7 @@ export class Lane {
         this.#listener.left();
       });
     this.#recording.push(recording);
+    return recording;
   }
 
   async #perform({ delivery, workerId }: Task): Promise<DeliveryOutcome | undefined> {

@@ -141,13 +141,15 @@ interface DmarcOptions {
 }
 
 /** What DMARC says where mailauth says nothing: it does so unless there is one author domain. */
-async function dmarcOf(
+function dmarcOf(
   { spf, dkim, dmarc }: Found,
   leftOut: LeftOut,
   check: (options: DmarcOptions) => Promise<Found["dmarc"]>,
 ): Promise<DmarcFinding | undefined> {
-  if (leftOut.authors) return { result: "fail", info: "dmarc=fail (too many authors)" };
-  if (dmarc) return undefined;
+  if (leftOut.authors) {
+    return Promise.resolve({ result: "fail", info: "dmarc=fail (too many authors)" });
+  }
+  if (dmarc) return Promise.resolve(undefined);
   const spfDomains = spf && resultOf(spf) === "pass" && spf.domain ? [spf.domain] : [];
   const dkimDomains = (dkim?.results ?? []).flatMap((one) =>
     resultOf(one) === "pass" && one.signingDomain ? [{ ...one, domain: one.signingDomain }] : []

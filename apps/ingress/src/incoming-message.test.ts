@@ -1,10 +1,11 @@
 import { domainSchema, relaySchema, ruleSchema } from "@postern/config";
+import { HeaderReader } from "@postern/message";
 import { compile } from "@postern/routing";
 import { parseForwardPath } from "@postern/smtp";
 import { expect, test } from "vitest";
 import type { Ingress } from "./gateway-state.ts";
 import { IncomingMessage } from "./incoming-message.ts";
-import { MAX_HEADER_FIELDS } from "./message-front.ts";
+import { LARGEST_HEADER, MAX_HEADER_FIELDS } from "./message-front.ts";
 import { MailTransaction } from "./policy.ts";
 import type { SessionFacts } from "./session-facts.ts";
 
@@ -106,6 +107,15 @@ test("what rules cannot read is refused", async () => {
     }
   }
   expect((await receive(`${many}\r\nbody`)).reply).toBe("250 2.0.0");
+});
+
+test("a header that is taken is read whole with our field before it", async () => {
+  const line = `X-Pad: ${"a".repeat(900)}\r\n`;
+  const header = line.repeat(Math.floor(LARGEST_HEADER / line.length));
+  const { reply, ours } = await receive(`${header}\r\n`);
+  expect(reply).toBe("250 2.0.0");
+  expect(new HeaderReader().push(new TextEncoder().encode(`${ours}${header}\r\n`))).toBe("body");
+  expect((await receive(`${header}${line}\r\n`)).reply).toBe("552 5.3.4");
 });
 
 test("results of authentication in our name are taken out where no rule asks for any", async () => {

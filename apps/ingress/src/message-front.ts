@@ -3,7 +3,16 @@
  * fields of our own. What is too large to be read whole is told, so that it is refused: rules and
  * whoever removes forged fields must have seen all that goes on.
  */
-import { beforeContent, concat, type Header, HeaderReader } from "@postern/message";
+import {
+  beforeContent,
+  concat,
+  type Header,
+  HeaderReader,
+  MAX_HEADER_OCTETS,
+} from "@postern/message";
+
+/** The largest header that is taken: with our fields before it, whoever edits it still reads it whole. */
+export const LARGEST_HEADER = MAX_HEADER_OCTETS - 8192;
 
 /** More fields than any mail has. */
 export const MAX_HEADER_FIELDS = 2000;
@@ -12,7 +21,7 @@ const NOTHING = new Uint8Array();
 
 /** The front of one message. */
 export class MessageFront {
-  readonly #reader = new HeaderReader();
+  readonly #reader = new HeaderReader({ maxOctets: LARGEST_HEADER });
   /** What came before it could be told whether the content begins with a field. */
   #early: Uint8Array | undefined = NOTHING;
 

@@ -3,7 +3,6 @@
  * force, and who the client is. Asked anew at each EHLO, so that a change holds for open sessions.
  */
 import type { Client } from "@postern/config";
-import { MAX_HEADER_OCTETS } from "@postern/message";
 import type { SmtpListener } from "@postern/process";
 import {
   identifyClient,
@@ -17,7 +16,7 @@ import {
 import type { ServerExtensions, ServerSessionOptions, ServerTrust } from "@postern/smtp";
 import { mechanismsOf } from "./authentication.ts";
 import type { Ingress } from "./gateway-state.ts";
-import { MAX_HEADER_FIELDS } from "./message-front.ts";
+import { LARGEST_HEADER, MAX_HEADER_FIELDS } from "./message-front.ts";
 import { routingSession } from "./policy.ts";
 import type { SessionFacts } from "./session-facts.ts";
 
@@ -90,7 +89,7 @@ function optionsOf(
       contentLine: smtp.lineLength,
       errors: smtp.errorsPerSession,
       transactions: smtp.messagesPerSession,
-      headerSize: MAX_HEADER_OCTETS,
+      headerSize: LARGEST_HEADER,
       headerFields: MAX_HEADER_FIELDS,
       receivedFields: smtp.receivedFields,
     },

@@ -155,3 +155,42 @@ test("next hops that say nothing, however many, keep mail for others from nowher
   answers.resolve({ status: "noName" } as never);
   await running;
 });
+
+test("claims do not wait for the look for what is overdue; the end waits for both", async () => {
+  const found = Promise.withResolvers<ClaimedDelivery[]>();
+  let claims = 0;
+  const given: string[] = [];
+  const queue = {
+    claim: async () => {
+      claims += 1;
+      await new Promise((resolve) => setImmediate(resolve));
+      return [];
+    },
+    claimOverdue: () => found.promise,
+    untilNextDue: () => 0,
+    release: (_: number, deliveries: readonly ClaimedDelivery[]) => {
+      given.push(...deliveries.map(({ messageId }) => messageId));
+      return Promise.resolve();
+    },
+  };
+  const recorded: string[] = [];
+  const recorder = {
+    record: (_: number, { messageId }: DeliveryOutcome) => {
+      recorded.push(messageId);
+      return Promise.resolve();
+    },
+  };
+  const claimer = new Claimer(
+    { ...testDelivering(), queue: queue as never, recorder: recorder as never },
+    { id: 1 } as never,
+    { wanted: false } as never,
+    () => performance.now(),
+  );
+  const running = claimer.run();
+  await eventually("it claims", () => claims > 3);
+  claimer.stop();
+  const overdue = deliveryOf(["a@x.test"], { overdue: "notice" });
+  found.resolve([overdue]);
+  await running;
+  expect([...recorded, ...given]).toEqual([overdue.messageId]);
+});

@@ -5,7 +5,7 @@
  * How much of which destination that is, `places.ts` says. What has not begun at a destination that has
  * become quiet goes back to the queue.
  */
-import type { Relay } from "@postern/config";
+import type { DestinationLimits, Relay } from "@postern/config";
 import type { Registration, WaitingTimes } from "@postern/store";
 import type { Delivering } from "./delivering.ts";
 import type { HoldBack } from "./hold-back.ts";
@@ -23,7 +23,7 @@ const POLL_MILLISECONDS = 5_000;
 const FULL_MILLISECONDS = 50;
 const QUIET_MILLISECONDS = 1_000;
 
-/** How often it looks for deliveries that have waited too long for a destination that fails. */
+/** How often it looks for deliveries that have waited too long without having their turn. */
 const OVERDUE_MILLISECONDS = 30_000;
 
 /** Of these it takes so many at once. */
@@ -42,6 +42,7 @@ export class Claimer {
   readonly #lanes = new Map<number, Lane>();
   readonly #places: Places;
   #overdueAt = -Infinity;
+  #overdue: Promise<void> | undefined;
   #claimedAt = -Infinity;
   #toldAt = -Infinity;
   #stopped = false;
@@ -96,16 +97,7 @@ export class Claimer {
     const { queue } = this.#delivering;
     const workerId = this.#registration.id;
     for (const id of this.#places.sweep()) void this.#lanes.get(id)?.giveBack();
-    if (this.#clock() >= this.#overdueAt && this.#places.free >= OVERDUE_AT_ONCE) {
-      this.#overdueAt = this.#clock() + OVERDUE_MILLISECONDS;
-      const overdue = await queue.claimOverdue({
-        workerId,
-        limit: OVERDUE_AT_ONCE,
-        times: this.#waitingTimes(),
-      });
-      this.#take(overdue, workerId);
-      if (overdue.length === OVERDUE_AT_ONCE) this.#overdueAt = -Infinity;
-    }
+    this.#lookForOverdue(workerId);
     const limit = this.#places.free;
     if (limit <= 0) return FULL_MILLISECONDS;
     const dueFor = this.#heldBack();
@@ -127,6 +119,22 @@ export class Claimer {
     if (dueFor > 0) return HELD_MILLISECONDS;
     const wait = queue.untilNextDue(this.#room);
     return this.#places.inHand > 0 ? Math.min(wait, QUIET_MILLISECONDS) : wait;
+  }
+
+  /** Looks for what is overdue when it is time; claims go on meanwhile. */
+  #lookForOverdue(workerId: number): void {
+    if (this.#overdue !== undefined || this.#clock() < this.#overdueAt) return;
+    if (this.#places.free < OVERDUE_AT_ONCE) return;
+    this.#overdueAt = this.#clock() + OVERDUE_MILLISECONDS;
+    const { queue, log } = this.#delivering;
+    const options = { workerId, limit: OVERDUE_AT_ONCE, times: this.#waitingTimes() };
+    this.#overdue = queue.claimOverdue(options).then((overdue) => {
+      this.#take(overdue, workerId);
+      if (overdue.length < OVERDUE_AT_ONCE) return;
+      this.#overdueAt = -Infinity;
+      this.wake();
+    }).catch((error) => log.warning("what is overdue cannot be read", { error: String(error) }))
+      .finally(() => this.#overdue = undefined);
   }
 
   /** For how many milliseconds something must have been due before it is claimed now. */
@@ -169,10 +177,15 @@ export class Claimer {
   #waitingTimes(): WaitingTimes {
     const timesOf = (relay: Relay | undefined) => {
       const schedule = scheduleOf(relay);
-      return { lifetime: schedule.lifetime, delayNotice: delayNoticeOf(schedule) ?? null };
+      const { rate, concurrency } = limitsOf(relay);
+      return {
+        lifetime: schedule.lifetime,
+        delayNotice: delayNoticeOf(schedule) ?? null,
+        isLimited: rate !== undefined || concurrency !== undefined,
+      };
     };
     const relays = [...this.#delivering.snapshot().relays]
-      .filter(([, relay]) => "retry" in relay && relay.retry !== undefined)
+      .filter(([, relay]) => "retry" in relay && relay.retry || "limits" in relay && relay.limits)
       .map(([name, relay]) => [name, timesOf(relay)] as const);
     return { relays: Object.fromEntries(relays), others: timesOf(undefined) };
   }
@@ -191,6 +204,7 @@ export class Claimer {
 
   async #drain(): Promise<void> {
     const { queue, log } = this.#delivering;
+    await this.#overdue;
     const given = [...this.#lanes.values()].flatMap((lane) => lane.close());
     for (const { delivery } of given) this.#places.left(delivery.destinationId);
     for (const [workerId, tasks] of Map.groupBy(given, (task) => task.workerId)) {
@@ -203,4 +217,8 @@ export class Claimer {
       await new Promise<void>((resolve) => this.#wake = resolve);
     }
   }
+}
+
+function limitsOf(relay: Relay | undefined): DestinationLimits {
+  return relay !== undefined && "limits" in relay && relay.limits || {};
 }

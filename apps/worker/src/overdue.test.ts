@@ -47,7 +47,7 @@ describe("a delay notice", () => {
   test("bears the last reply, or that there was none, and how long is left", async () => {
     const replied = { forwardPath: "b@x.test", lastReply: "421 4.3.2 Closing" };
     const { text, outcome } = await concluded("notice", ["a@x.test", replied]);
-    expect(text).toContain("In detail: Its destination cannot be reached; it was not tried yet\r");
+    expect(text).toContain("In detail: It waits for its destination; it was not tried yet\r");
     expect(text).toContain("In detail: Closing\r");
     // The books do not tell who said it.
     expect(text).not.toContain("Diagnostic-Code");
@@ -100,6 +100,6 @@ test("at the end of its lifetime it is given up", async () => {
   expect(actions).toEqual(["a@x.test failed"]);
   expect(outcome.recipients[0]?.reply)
     .toBe(
-      "554 5.4.7 Given up: its destination could not be reached in time; last: 451 4.4.1 Refused",
+      "554 5.4.7 Given up: it could not be delivered in time; last: 451 4.4.1 Refused",
     );
 });

@@ -1,6 +1,7 @@
 /**
- * What becomes of a delivery that has waited too long for a destination that fails. It is not tried:
- * it is given up, or its sender is told that it is late and it goes on waiting.
+ * What becomes of a delivery that has waited too long: for a destination that fails, or for its turn
+ * within limits. It is not tried: it is given up, or its sender is told that it is late and it goes on
+ * waiting.
  */
 import type { Relay } from "@postern/config";
 import type { MailParameters } from "@postern/smtp";
@@ -21,7 +22,7 @@ export async function concludeOverdue(
   const { deliverBy } = delivery.parameters as MailParameters;
   if (overdue === "lifetime") {
     return await givenUp(
-      "554 5.4.7 Given up: its destination could not be reached in time",
+      "554 5.4.7 Given up: it could not be delivered in time",
       delivery,
       relay,
       delivering,
@@ -60,7 +61,7 @@ async function waitingOn(
   const schedule = scheduleOf(relay);
   const waiting = delivery.recipients.map((recipient) => {
     const reply = recipient.lastReply ??
-      "451 4.4.1 Its destination cannot be reached; it was not tried yet";
+      "451 4.4.7 It waits for its destination; it was not tried yet";
     const end: RecipientOutcome = { ordinal: recipient.ordinal, state: "deferred", reply };
     return { end, concerns: concern(delivery, recipient, end, { schedule, now, overdue }) };
   });

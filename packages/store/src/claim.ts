@@ -21,6 +21,8 @@ export interface Asked extends LineKey {
 export interface Marked extends LineKey {
   readonly messageId: string;
   readonly attempts: number;
+  /** Since when it waits, as Postgres writes times; null where the message alone tells. */
+  readonly waitsFrom: string | null;
   readonly overdue?: Overdue;
 }
 
@@ -95,7 +97,8 @@ export async function mark(
       update deliveries d set worker_id = ${workerId}
       from candidate c
       where d.message_id = c.message_id and d.destination_id = c.destination_id
-      returning d.message_id, d.destination_id, d.priority, d.attempts, d.due_at
+      returning d.message_id, d.destination_id, d.priority, d.attempts, d.due_at,
+        coalesce(d.waits_from, d.late_from) as waits_from
     ), probing as (
       update destinations x set probe_until = now() + make_interval(mins => ${PROBE_MINUTES})
       from open join marked m on m.destination_id = open.id
@@ -103,7 +106,8 @@ export async function mark(
       returning x.id
     )
     select
-      (select coalesce(json_agg(json_build_array(message_id, destination_id, priority, attempts)
+      (select coalesce(json_agg(json_build_array(message_id, destination_id, priority, attempts,
+          waits_from)
         order by priority desc, due_at), '[]') from marked) as marked,
       (select coalesce(json_agg(json_build_array(a.id, a.p, a.paused_at is not null,
           a.failures > 0, extract(epoch from a.gate - now()) * 1000, probing.id is not null,
@@ -116,9 +120,9 @@ export async function mark(
           order by due_at limit 1
         ) next on true) as looks`;
   return {
-    marked: (row?.marked as [string, number, number, number][]).map(
-      ([messageId, destination, priority, attempts]) => (
-        { messageId, destination, priority, attempts }
+    marked: (row?.marked as [string, number, number, number, string | null][]).map(
+      ([messageId, destination, priority, attempts, waitsFrom]) => (
+        { messageId, destination, priority, attempts, waitsFrom }
       ),
     ),
     looks: (row?.looks as [number, number, boolean, boolean, number | null, boolean, number][]).map(
@@ -141,24 +145,29 @@ export function keyOf(messageId: string, destination: number): string {
 /** What was marked, read, each by its {@link keyOf}; without those whose message is not there any more. */
 export async function read(
   sql: Sql,
-  marked: readonly Pick<Marked, "messageId" | "destination">[],
+  marked: readonly Pick<Marked, "messageId" | "destination" | "waitsFrom">[],
 ): Promise<Map<string, Omit<ClaimedDelivery, "attempts" | "destination">>> {
   // Bounds spare the statement the partitions that hold none of these.
   const ids = marked.map(({ messageId }) => messageId).sort();
   const [first, last] = [ids[0] ?? null, ids.at(-1) ?? null];
-  const keys = marked.map(({ messageId, destination }) => ({ m: messageId, d: destination }));
+  const keys = marked.map(({ messageId, destination, waitsFrom }) => (
+    { m: messageId, d: destination, f: waitsFrom }
+  ));
   const rows = await sql`
-    select m.id, k.d, m.received_at, coalesce(m.released_at, m.received_at) + (
-        select coalesce(sum(p.resumed_at - greatest(p.paused_at, m.released_at, m.received_at)), '0')
+    select m.id, k.d, m.received_at, w.since + (
+        select coalesce(sum(p.resumed_at - greatest(p.paused_at, w.since)), '0')
         from destination_pauses p
-        where p.destination_id = k.d and p.resumed_at > coalesce(m.released_at, m.received_at)
+        where p.destination_id = k.d and p.resumed_at > w.since
       ) as lifetime_from, m.reverse_path, m.parameters, m.size, m.configuration_version, c.bytes,
       r.recipients
-    from json_to_recordset(${JSON.stringify(keys)}::text::json) as k (m uuid, d bigint)
+    from json_to_recordset(${
+    JSON.stringify(keys)
+  }::text::json) as k (m uuid, d bigint, f timestamptz)
     -- One by one, by their keys: a limit keeps the planner from reading whole partitions.
     cross join lateral (
       select * from messages where id = k.m and id between ${first} and ${last} limit 1
     ) m
+    cross join lateral (select coalesce(k.f, m.released_at, m.received_at) as since) w
     left join lateral (
       select bytes from contents
       where message_id = k.m and message_id between ${first} and ${last} and ordinal = 0 limit 1

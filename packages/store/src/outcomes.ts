@@ -64,6 +64,7 @@ export async function enter(
         due_at = case when o.looked is null then now() + (o.due - o.at) else d.due_at end,
         attempts = d.attempts + case when o.looked is null then 1 else 0 end,
         waits_from = case when o.looked = 'notice' then null else d.waits_from end,
+        late_from = case when o.looked = 'notice' then d.waits_from else d.late_from end,
         deliver_by = case when o.looked = 'deliverBy' or d.deliver_by <= o.at then null
           else d.deliver_by end
       from o

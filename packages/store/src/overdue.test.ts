@@ -45,7 +45,8 @@ async function fail(...hops: string[]) {
     where next_hop in ${database.sql(hops)}`;
 }
 
-const times = { relays: {}, others: { lifetime: 5 * 24 * 3600, delayNotice: 4 * 3600 } };
+const usual = { lifetime: 5 * 24 * 3600, delayNotice: 4 * 3600, isLimited: false };
+const times = { relays: { limited: { ...usual, isLimited: true } }, others: usual };
 
 const overdue = (limit = 100, of = workerId, at = queue) =>
   at.claimOverdue({ workerId: of, limit, times });
@@ -166,13 +167,52 @@ test("pauses do not count; what was released late waits from then on", async () 
   expect(claimed.map(({ recipients }) => recipients[0]?.forwardPath)).toEqual(["b@paused.test"]);
 });
 
+test("where limits let mail go slowly it is seen to; where it goes through, its turn comes", async () => {
+  await acceptMany(database, [
+    { ...aged(5), recipients: [to("late@x.test", "limited")] },
+    { ...aged(121), recipients: [to("over@x.test", "limited")] },
+    { ...aged(120), recipients: [to("turn@x.test", "limited")] },
+    { ...aged(121), recipients: [to("a@up.test")] },
+  ]);
+  const claimed = await overdue();
+  expect(claimed.map((one) => [one.recipients[0]?.forwardPath, one.overdue]).sort()).toEqual([
+    ["late@x.test", "notice"],
+    ["over@x.test", "lifetime"],
+    ["turn@x.test", "notice"],
+  ]);
+});
+
+test("the time its sender set runs on wherever it waits, in a pause as well", async () => {
+  const parameters = { deliverBy: { seconds: 600, mode: "return", trace: false } };
+  const recipients = [to("a@paused.test"), to("b@up.test"), to("c@x.test", "limited")];
+  await accept(database, recipients, aged(1, { parameters }));
+  await accept(database, [to("d@paused.test"), to("e@paused.test")], aged(200));
+  await database.sql`update destinations set paused_at = now() where next_hop = 'paused.test'`;
+  expect((await overdue()).map((one) => [one.recipients[0]?.forwardPath, one.overdue]).sort())
+    .toEqual(recipients.map(({ forwardPath }) => [forwardPath, "deliverBy"]));
+});
+
+test("what was looked at for its notice is given up when its lifetime is over", async () => {
+  const id = await accept(database, [to("a@down.test")], aged(5));
+  await fail("down.test");
+  const [notice] = await overdue();
+  await queue.record(workerId, [outcomeOf(notice!, { recipients: [], waitsOn: "notice" })]);
+  expect(await overdue()).toEqual([]);
+  await database.sql`update deliveries set late_from = late_from - interval '5 days'`;
+  const [over] = await overdue();
+  expect([over?.messageId, over?.overdue]).toEqual([id, "lifetime"]);
+  const waited = Date.now() - over!.lifetimeFrom.getTime();
+  expect(Math.round(waited / HOUR)).toBe(125);
+});
+
 test("a look reads what is late, not what waits", async () => {
   const [row] = await acceptMany(database, [{ recipients: [to("a@down.test")] }]);
   await fail("down.test");
   const id = (await deliveryOf(row!))!.destination_id;
   await database.sql`
-    insert into deliveries (message_id, destination_id, due_at, waits_from, deliver_by)
-    select gen_random_uuid(), ${id}, now(), case when n % 2 = 0 then now() end,
+    insert into deliveries (message_id, destination_id, due_at, waits_from, late_from, deliver_by)
+    select (lpad(to_hex(n), 12, '0') || repeat('0', 20))::uuid, ${id}, now(),
+      case when n % 2 = 0 then now() end, case when n % 2 = 1 then now() end,
       now() + interval '1 hour' from generate_series(1, 50000) n`;
   await database.sql`vacuum analyze deliveries`;
   // One connection, so that what it has read is counted before it is asked.

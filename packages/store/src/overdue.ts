@@ -1,11 +1,14 @@
 /**
- * What waits too long for a destination that does not come back.
+ * What waits too long: behind a destination that does not come back, or for its turn within limits.
  *
  * Where mail goes through, each delivery is tried when it is due, and seen to then; behind a
- * destination that fails most never have their turn. Here they are marked like a claim, at most so
- * many at once, each by one worker. A paused destination has nobody seen to. Each search begins
- * where an index says that something is overdue, and ends after as many rows as are wanted: what
- * waits and is not overdue, or was seen to, is not read, however much it is.
+ * destination that fails, or in a long queue that a limit lets go slowly, most do not have their turn.
+ * Here they are marked like a claim, at most so many at once, each by one worker. In a pause lifetime
+ * and delay notice rest; the time that a sender set for delivery (RFC 2852) runs on, wherever it waits.
+ *
+ * Each search goes from destination to destination by an index of what may become overdue, and looks
+ * at the first entry of each: what waits and is not overdue, or was seen to, is not read, however much
+ * it is.
  */
 import type { Sql } from "postgres";
 import type { Marked } from "./claim.ts";
@@ -15,6 +18,8 @@ import type { Overdue } from "./records.ts";
 interface Times {
   readonly lifetime: number;
   readonly delayNotice: number | null;
+  /** The relay has limits that keep mail back. */
+  readonly isLimited: boolean;
 }
 
 /** These times by the name of the relay, and those of all relays not named. */
@@ -23,7 +28,27 @@ export interface WaitingTimes {
   readonly others: Times;
 }
 
-/** Marks deliveries at failing destinations that are overdue, at most so many in all. */
+/**
+ * Where a destination is there, what has limits is tried a last time when its lifetime ends. Only what
+ * has still not had its turn after so many seconds more is given up here.
+ */
+const LAST_TURN = 60;
+
+/** A column of `deliveries` with an index by destination, of what may become overdue in this way. */
+interface Search {
+  readonly overdue: Overdue;
+  readonly column: "waits_from" | "late_from" | "deliver_by";
+}
+
+/** What is over for good comes first. What was looked at for its notice is not in waits_from any more. */
+const SEARCHES: readonly Search[] = [
+  { overdue: "lifetime", column: "waits_from" },
+  { overdue: "lifetime", column: "late_from" },
+  { overdue: "deliverBy", column: "deliver_by" },
+  { overdue: "notice", column: "waits_from" },
+];
+
+/** Marks deliveries that are overdue, at most so many in all. */
 export async function markOverdue(
   sql: Sql,
   workerId: number,
@@ -31,88 +56,84 @@ export async function markOverdue(
   times: WaitingTimes,
 ): Promise<Marked[]> {
   const marked: Marked[] = [];
-  for (const [overdue, search] of Object.entries(SEARCHES) as [Overdue, typeof pastLifetime][]) {
+  for (const { overdue, column } of SEARCHES) {
     const left = limit - marked.length;
     if (left === 0) break;
+    const since = sql(column);
     const rows = await sql`
-      with failing as (
-        select x.id, make_interval(secs => (t ->> 'lifetime')::float8) as lifetime,
-          make_interval(secs => (t ->> 'delayNotice')::float8) as notice
-        from destinations x
-        cross join lateral coalesce(${JSON.stringify(times.relays)}::text::json -> x.relay,
-          ${JSON.stringify(times.others)}::text::json) as t
-        where x.failures > 0 and x.paused_at is null
+      with recursive first as (
+        (select destination_id, ${since} as since from deliveries
+          where worker_id is null and ${since} is not null
+          order by destination_id, ${since} limit 1)
+        union all
+        select following.* from first
+        cross join lateral (
+          select destination_id, ${since} from deliveries
+          where worker_id is null and ${since} is not null and destination_id > first.destination_id
+          order by destination_id, ${since} limit 1
+        ) following
+      ), asked as (
+        select x.id, first.since as oldest, ${boundOf(sql, overdue)} as since
+        from first join destinations x on x.id = first.destination_id
+        left join json_each(${
+      JSON.stringify(times.relays)
+    }::text::json) named on named.key = x.relay
+        cross join lateral coalesce(named.value, ${JSON.stringify(times.others)}::text::json) as t
+        where ${
+      overdue === "deliverBy"
+        ? sql`true`
+        : sql`x.paused_at is null and (x.failures > 0 or (t ->> 'isLimited')::boolean)`
+    }
       ), candidate as (
         select d.message_id, d.destination_id
-        from failing cross join lateral (${search(sql, left)}) d
+        from asked
+        cross join lateral (
+          select message_id, destination_id, ${since} as since from deliveries
+          where destination_id = asked.id and worker_id is null and ${since} <= asked.since
+          order by ${since} limit ${left}
+          for update skip locked
+        ) d
+        where asked.oldest <= asked.since
+          and ${overdue === "deliverBy" ? sql`true` : sql`${movedOn(sql)} <= asked.since`}
         limit ${left}
       )
       update deliveries d set worker_id = ${workerId}
       from candidate c
       where d.message_id = c.message_id and d.destination_id = c.destination_id
-      returning d.message_id, d.destination_id, d.priority, d.attempts`;
+      returning d.message_id, d.destination_id, d.priority, d.attempts,
+        coalesce(d.waits_from, d.late_from)::text as waits_from`;
     marked.push(...rows.map((row) => ({
       messageId: row.message_id as string,
       destination: Number(row.destination_id),
       priority: row.priority as number,
       attempts: row.attempts as number,
+      waitsFrom: row.waits_from as string | null,
       overdue,
     })));
   }
   return marked;
 }
 
-const SEARCHES: Readonly<Record<Overdue, typeof pastLifetime>> = {
-  lifetime: pastLifetime,
-  deliverBy: pastDeliverBy,
-  notice: pastNotice,
-};
-
-/** Ids sort by time, so what is too young is not read. */
-function pastLifetime(sql: Sql, limit: number) {
-  return sql`
-    select d.message_id, d.destination_id
-    from deliveries d join messages m on m.id = d.message_id
-    where d.destination_id = failing.id and d.worker_id is null
-      and d.message_id < (lpad(to_hex(
-          (extract(epoch from now() - failing.lifetime) * 1000)::bigint), 12, '0')
-          || repeat('0', 20))::uuid
-      and coalesce(m.released_at, m.received_at) + (
-          select coalesce(sum(p.resumed_at - greatest(p.paused_at, m.released_at, m.received_at)),
-            '0') from destination_pauses p
-          where p.destination_id = failing.id
-            and p.resumed_at > coalesce(m.released_at, m.received_at)
-        ) < now() - failing.lifetime
-    limit ${limit}
-    for update of d skip locked`;
-}
-
-/** From entry to entry of deliveries_deliver_by. Pauses do not count: the sender's time runs on. */
-function pastDeliverBy(sql: Sql, limit: number) {
-  return sql`
-    select d.message_id, d.destination_id from deliveries d
-    where d.destination_id = failing.id and d.worker_id is null and d.deliver_by <= now()
-    order by d.deliver_by limit ${limit}
-    for update of d skip locked`;
+/** What has waited since then is overdue at a destination (`x`) with these times (`t`); null: nothing. */
+function boundOf(sql: Sql, overdue: Overdue) {
+  switch (overdue) {
+    case "deliverBy":
+      return sql`now()`;
+    case "notice":
+      return sql`now() - make_interval(secs => (t ->> 'delayNotice')::float8)`;
+    case "lifetime":
+      return sql`now() - make_interval(secs => (t ->> 'lifetime')::float8
+        + case when x.failures > 0 then 0 else ${LAST_TURN}::float8 end)`;
+  }
 }
 
 /**
- * From entry to entry of deliveries_waiting. What waits longer was paused for at least as long: so
- * when the first ones are not late because of pauses, no others are.
+ * Since when a delivery (`d`) waits, moved on by the pauses since. What waits longer was paused for at
+ * least as long: so when the first ones are not overdue because of pauses, no others are.
  */
-function pastNotice(sql: Sql, limit: number) {
-  return sql`
-    select w.message_id, w.destination_id
-    from (
-      select d.message_id, d.destination_id, d.waits_from from deliveries d
-      where d.destination_id = failing.id and d.worker_id is null
-        and d.waits_from <= now() - failing.notice
-      order by d.waits_from limit ${limit}
-      for update of d skip locked
-    ) w
-    where w.waits_from + (
-        select coalesce(sum(p.resumed_at - greatest(p.paused_at, w.waits_from)), '0')
-        from destination_pauses p
-        where p.destination_id = failing.id and p.resumed_at > w.waits_from
-      ) <= now() - failing.notice`;
+function movedOn(sql: Sql) {
+  return sql`d.since + (
+    select coalesce(sum(p.resumed_at - greatest(p.paused_at, d.since)), '0')
+    from destination_pauses p
+    where p.destination_id = d.destination_id and p.resumed_at > d.since)`;
 }

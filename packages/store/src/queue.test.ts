@@ -370,7 +370,7 @@ describe("a destination that fails as a whole", () => {
       { recipients: [to("b@never.test")] },
     ]);
     const { claim, record, queue, id: workerId } = await worker();
-    const never = { lifetime: 1e6, delayNotice: null };
+    const never = { lifetime: 1e6, delayNotice: null, isLimited: false };
     const times = { relays: { default: { ...never, lifetime: 1800 } }, others: never };
     const expired = () => queue.claimOverdue({ workerId, limit: 10, times });
     expect(await expired()).toEqual([]);
@@ -394,6 +394,43 @@ describe("a destination that fails as a whole", () => {
     }));
     expect((await openMessages(database).get(aged.id))?.recipients[0]?.state).toBe("bounced");
   });
+});
+
+test("a claim whose answer is lost takes nothing from another one that is under way", async () => {
+  const overdue = await accept(database, [to("a@beside.test")], { receivedAt: new Date(0) });
+  const due = await accept(database, [to("a@doubt.test")]);
+  const { claim, queue, id: workerId } = await worker();
+  await database.sql`update destinations set failures = 1 where next_hop = 'beside.test'`;
+  const never = { lifetime: 1e10, delayNotice: null, isLimited: false };
+  const times = { relays: { default: { ...never, delayNotice: 1e6 } }, others: never };
+  const watching = openDatabase(created.url, { applicationName: "watching", connections: 1 });
+  const { look, again } = await database.sql.begin(async (tx) => {
+    // What they have marked cannot be read as long as this lasts.
+    await tx`lock table messages`;
+    const waiting = async (count: number) => {
+      const rows = await watching.sql`
+        select pid from pg_stat_activity
+        where datname = current_database() and wait_event_type = 'Lock'
+        order by query_start desc`;
+      return rows.length === count && rows[0];
+    };
+    const look = queue.claimOverdue({ workerId, limit: 10, times });
+    await eventually("the look has marked", () => waiting(1));
+    const lost = claim("doubt.test").catch(() => "lost");
+    const { pid } = await eventually("the claim has marked", () => waiting(2));
+    await tx`select pg_terminate_backend(${pid})`;
+    expect(await lost).toBe("lost");
+    const again = claim("doubt.test");
+    // Time enough to give back what is not in hand, for a claim that does not wait for the look.
+    for (let turn = 0; turn < 50; turn += 1) await watching.sql`select 1`;
+    return { look, again };
+  });
+  await watching.close();
+  expect((await look).map(({ messageId }) => messageId)).toEqual([overdue]);
+  expect((await again).map(({ messageId }) => messageId)).toEqual([due]);
+  const rows = await database.sql`
+    select message_id from deliveries where worker_id = ${workerId} order by 1`;
+  expect(rows.map((row) => row.message_id).sort()).toEqual([overdue, due].sort());
 });
 
 describe("limits that all workers share", () => {

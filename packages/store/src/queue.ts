@@ -56,8 +56,8 @@ export interface Queue {
    */
   claim(options: Claim): Promise<ClaimedDelivery[]>;
   /**
-   * Claims deliveries that wait for a destination that fails, and have waited too long. They are to
-   * be seen to as their `overdue` says, not tried.
+   * Claims deliveries that have waited too long without having their turn. They are to be seen to as
+   * their `overdue` says, not tried.
    */
   claimOverdue(
     options: { readonly workerId: number; readonly limit: number; readonly times: WaitingTimes },
@@ -102,6 +102,9 @@ export function openQueue(
   const destinationNews = new DestinationNews(sql, concurrencyOf);
   let inDoubt = false;
   let limitChanges = 0;
+  /** Claims under way: what they have marked may not be in hand yet. */
+  const claims = new Set<Promise<ClaimedDelivery[]>>();
+  let settling: Promise<void> | undefined;
 
   const now = () => lookout.now();
 
@@ -167,13 +170,17 @@ export function openQueue(
     workerId: number,
     statements: () => Promise<ClaimedDelivery[]>,
   ): Promise<ClaimedDelivery[]> {
-    if (inDoubt) await settleDoubt(workerId);
-    try {
-      return await statements();
-    } catch (error) {
+    while (inDoubt) {
+      settling ??= Promise.allSettled(claims).then(() => settleDoubt(workerId))
+        .finally(() => settling = undefined);
+      await settling;
+    }
+    const claim = statements().catch((error) => {
       inDoubt = true;
       throw error;
-    }
+    }).finally(() => claims.delete(claim));
+    claims.add(claim);
+    return await claim;
   }
 
   /** The lines to ask now: from many destinations a little, from few as much as there is room. */

@@ -96,7 +96,7 @@ export interface ClaimedDelivery {
   readonly receivedAt: Date;
   /**
    * When its lifetime began: when it was received or, later, released for delivery, and moved on by
-   * the time for which its destination was paused since.
+   * the time for which its destination was paused since. One for all recipients of a delivery.
    */
   readonly lifetimeFrom: Date;
   readonly reversePath: string;
@@ -104,7 +104,7 @@ export interface ClaimedDelivery {
   readonly size: number;
   readonly configurationVersion: number;
   readonly recipients: readonly ClaimedRecipient[];
-  /** Its destination fails, and it has waited too long: it is to be seen to, not tried. */
+  /** It has waited too long without having its turn: it is to be seen to, not tried. */
   readonly overdue?: Overdue;
   /** The whole content when it is small, else undefined: read it with `readContent`. */
   readonly content: Uint8Array | undefined;

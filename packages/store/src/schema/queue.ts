@@ -130,6 +130,8 @@ export const deliveries = pgTable("deliveries", {
   workerId: bigint("worker_id", { mode: "number" }),
   /** Since when it waits; null once it was looked at because it waits too long. */
   waitsFrom: timestamp("waits_from", { withTimezone: true }).defaultNow(),
+  /** What `waits_from` was, once that is null: for as long as it waits its lifetime runs. */
+  lateFrom: timestamp("late_from", { withTimezone: true }),
   /** Until when it is to be delivered (RFC 2852); null where nobody asked, and once that was seen to. */
   deliverBy: timestamp("deliver_by", { withTimezone: true }),
 }, (table) => [
@@ -140,6 +142,9 @@ export const deliveries = pgTable("deliveries", {
     .where(sql`${table.workerId} is not null`),
   index("deliveries_waiting").on(table.destinationId, table.waitsFrom)
     .where(sql`${table.workerId} is null and ${table.waitsFrom} is not null`),
+  // Apart, so that what is not late yet is in no index more for it.
+  index("deliveries_late").on(table.destinationId, table.lateFrom)
+    .where(sql`${table.workerId} is null and ${table.lateFrom} is not null`),
   index("deliveries_deliver_by").on(table.destinationId, table.deliverBy)
     .where(sql`${table.workerId} is null and ${table.deliverBy} is not null`),
 ]);

@@ -1,0 +1,5 @@
+-- What is late keeps the time since when it waits, so that it is found when its lifetime is over.
+ALTER TABLE "deliveries" ADD COLUMN "late_from" timestamp with time zone;--> statement-breakpoint
+UPDATE "deliveries" d SET "late_from" = coalesce(m."released_at", m."received_at")
+FROM "messages" m WHERE d."waits_from" is null AND m."id" = d."message_id";--> statement-breakpoint
+CREATE INDEX "deliveries_late" ON "deliveries" USING btree ("destination_id","late_from") WHERE "deliveries"."worker_id" is null and "deliveries"."late_from" is not null;

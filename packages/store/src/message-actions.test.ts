@@ -46,6 +46,49 @@ test("nothing goes before the time that its sender asked for (RFC 4865)", async 
   ]);
 });
 
+test("a release begins the lifetime of who was held anew, and of nobody else", async () => {
+  const day = 86_400_000;
+  const receivedAt = new Date(Date.now() - 4.9 * day);
+  const [held, other, together] = ["held@one.test", "a@other.test", "b@one.test"];
+  const recipients = [{ ...to(held), hold: "look" }, to(other)];
+  const since = async (id: string) => {
+    const rows = await database.sql`
+      select x.next_hop, d.waits_from, m.released_at from deliveries d
+      join destinations x on x.id = d.destination_id join messages m on m.id = d.message_id
+      where d.message_id = ${id} order by 1`;
+    expect(rows.every(({ released_at }) => released_at === null)).toBe(true);
+    return rows.map(({ next_hop, waits_from }) => {
+      return `${next_hop} ${((Date.now() - waits_from.getTime()) / day).toFixed(1)}`;
+    });
+  };
+  const act = (id: string, action: "release" | "reroute", ...paths: readonly string[]) =>
+    actOnMessage(database, id, {
+      action,
+      author: "admin",
+      recipients: paths,
+      ways: new Map(
+        paths.map((path) => [path, {
+          destination: to(action === "reroute" ? "@third.test" : path).destination,
+          decision: {},
+        }]),
+      ),
+    });
+
+  const id = await accept(database, recipients, { receivedAt });
+  await act(id, "release", held);
+  expect(await since(id)).toEqual(["one.test 0.0", "other.test 4.9"]);
+  // Each takes its lifetime along.
+  await act(id, "reroute", other);
+  expect(await since(id)).toEqual(["one.test 0.0", "third.test 4.9"]);
+  await act(id, "reroute", held);
+  expect(await since(id)).toEqual(["third.test 0.0"]);
+
+  // Who goes together has one lifetime.
+  const both = await accept(database, [...recipients, to(together)], { receivedAt });
+  await act(both, "release", held);
+  expect(await since(both)).toEqual(["one.test 0.0", "other.test 4.9"]);
+});
+
 describe("nobody joins a delivery that a worker has in hand", () => {
   /** Claims what is due at one destination. */
   async function claimAt(nextHop: string) {

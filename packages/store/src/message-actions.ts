@@ -54,6 +54,12 @@ export type ActionOutcome =
   /** Nothing was changed. */
   | { readonly status: "refused"; readonly obstacles: readonly Obstacle[] };
 
+/** Where a changed recipient goes now, and since when it has waited, if it has. */
+interface Touched {
+  readonly destination: number;
+  readonly since: string | null;
+}
+
 interface Row {
   readonly ordinal: number;
   readonly path: string;
@@ -72,7 +78,7 @@ export async function actOnMessage(
   return await sql.begin(async (tx): Promise<ActionOutcome> => {
     const [message] = await tx`select 1 from messages where id = ${id} for update`;
     if (message === undefined) return { status: "unknown" };
-    const inHand = await lockDeliveries(tx, id);
+    const { inHand, waitsFrom } = await lockDeliveries(tx, id);
     const rows = await recipientsOf(tx, id);
     const wayOf = (row: Row) => {
       const way = ways?.get(row.path);
@@ -88,19 +94,29 @@ export async function actOnMessage(
     const changed = chosen.rows.filter(({ path }) => ways === undefined || ways.has(path));
     if (changed.length === 0) return { status: "done", recipients: [] };
     await write(tx, id, action, author, changed, wayOf);
-    await bringQueueInLine(tx, id, action, changed.map((row) => wayOf(row).destination));
+    const touched = changed.map((row) => ({
+      destination: wayOf(row).destination,
+      since: waits(row.state) && waitsFrom.get(row.destination) || null,
+    }));
+    await bringQueueInLine(tx, id, action, touched);
     await tx`select pg_notify(${QUEUE_CHANNEL}, '')`;
     return { status: "done", recipients: changed.map(({ path }) => path) };
   });
 }
 
-/** Locks the message's deliveries; answers the destinations of those that a worker has in hand. */
-async function lockDeliveries(tx: TransactionSql, id: string): Promise<ReadonlySet<number>> {
+/**
+ * Locks the message's deliveries; answers the destinations of those that a worker has in hand, and
+ * since when each waits.
+ */
+async function lockDeliveries(tx: TransactionSql, id: string) {
   const rows = await tx`
-    select destination_id, worker_id from deliveries
-    where message_id = ${id} order by destination_id for update`;
+    select destination_id, worker_id, coalesce(waits_from, late_from)::text as waits_from
+    from deliveries where message_id = ${id} order by destination_id for update`;
   const claimed = rows.filter(({ worker_id }) => worker_id !== null);
-  return new Set(claimed.map((row) => Number(row.destination_id)));
+  return {
+    inHand: new Set(claimed.map((row) => Number(row.destination_id))),
+    waitsFrom: new Map(rows.map((row) => [Number(row.destination_id), row.waits_from as string])),
+  };
 }
 
 async function recipientsOf(tx: TransactionSql, id: string): Promise<Row[]> {
@@ -199,41 +215,48 @@ async function write(
 
 /**
  * One delivery for each destination with a recipient that waits, none for others. What is released,
- * retried or rerouted is due now, but not before the time that its sender asked for (RFC 4865); what was
- * held begins its lifetime anew.
+ * retried or rerouted is due now, but not before the time that its sender asked for (RFC 4865).
+ *
+ * What was held begins its lifetime anew, what is rerouted takes its lifetime along. All recipients of
+ * a delivery have one, the latest: nobody is given up for having waited together with others.
  */
 async function bringQueueInLine(
   tx: TransactionSql,
   id: string,
   action: RecipientAction,
-  touched: readonly number[],
+  touched: readonly Touched[],
 ): Promise<void> {
+  const ids = touched.map(({ destination }) => destination);
   await tx`
     delete from deliveries d
     where d.message_id = ${id} and d.worker_id is null and not exists (
       select 1 from recipients r where r.message_id = ${id}
         and r.destination_id = d.destination_id and r.state in ('queued', 'deferred'))`;
   await tx`
+    with waits as (
+      select destination, max(case when ${
+    action === "release"
+  } then now() else t.since end) as since
+      from json_to_recordset(${JSON.stringify(touched)}::text::json)
+        as t (destination bigint, since timestamptz)
+      group by destination
+    )
     insert into deliveries (message_id, destination_id, due_at, waits_from, deliver_by, priority)
     select distinct on (r.destination_id) m.id, r.destination_id, greatest(now(), m.released_at),
-      case when ${action === "release"} then greatest(now(), m.released_at)
-        else coalesce(m.released_at, m.received_at) end,
+      coalesce(greatest(w.since, m.released_at), m.received_at),
       m.received_at + make_interval(secs => (m.parameters #>> '{deliverBy,seconds}')::float8),
       coalesce((m.parameters ->> 'priority')::smallint, 0)
     from messages m join recipients r on r.message_id = m.id
+    left join waits w on w.destination = r.destination_id
     where m.id = ${id} and r.state in ('queued', 'deferred')
-    on conflict (message_id, destination_id) do nothing`;
+    on conflict (message_id, destination_id) do update
+      set waits_from = excluded.waits_from, late_from = null
+      where deliveries.worker_id is null and deliveries.destination_id = any (${ids}::bigint[])
+        and coalesce(deliveries.waits_from, deliveries.late_from) < excluded.waits_from`;
   if (action === "hold" || action === "cancel") return;
   await tx`
     update deliveries d set due_at = greatest(now(), m.released_at)
     from messages m
-    where m.id = ${id} and d.message_id = m.id and d.destination_id = any (${[
-    ...touched,
-  ]}::bigint[])
+    where m.id = ${id} and d.message_id = m.id and d.destination_id = any (${ids}::bigint[])
       and d.worker_id is null and d.due_at > now()`;
-  if (action === "release") {
-    await tx`
-      update messages set released_at = now()
-      where id = ${id} and (released_at is null or released_at < now())`;
-  }
 }

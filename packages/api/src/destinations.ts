@@ -15,7 +15,10 @@ const destinationSchema = z.object({
   lastReply: z.string().nullable().meta({ description: "What it said last that was no yes" }),
   lastReplyAt: instant,
   notBefore: instant.meta({ description: "It failed as a whole: nothing is tried before" }),
-  failures: z.int().meta({ description: "How often in a row it failed as a whole" }),
+  failures: z.int().meta({
+    description:
+      "How often in a row it failed as a whole; with nothing in its queue it is not failing any more",
+  }),
   pausedAt: instant,
   concurrency: z.number().nullable().meta({ description: "Deliveries at once, as learnt" }),
   limits: z.looseObject({}).nullable().meta({ description: "The limits of its relay" }),
@@ -30,7 +33,7 @@ const query = z.strictObject({
   relay: plainText.exactOptional(),
   nextHop: plainText.exactOptional(),
   state: z.enum(["waiting", "failing", "paused"]).exactOptional().meta({
-    description: "With something in its queue; failing as a whole; paused",
+    description: "With something in its queue; failing as a whole while something waits; paused",
   }),
   limit: limitParameter,
   cursor: destinationId.exactOptional().meta({ description: "`next` of the page before" }),

@@ -2,6 +2,7 @@
  * Destinations as people look at them: how much waits, since when, what was said last, and what
  * holds it up.
  */
+import type { Sql } from "postgres";
 import type { Database } from "./connection.ts";
 import type { Destination } from "./records.ts";
 
@@ -30,7 +31,7 @@ export interface DestinationSummary extends Destination {
 export interface DestinationQuery {
   readonly relay?: string;
   readonly nextHop?: string;
-  /** `waiting`: with something in its queue; `failing` and `paused` as they say. */
+  /** `waiting`: with something in its queue; `failing`: with something that waits for its return. */
   readonly state?: "waiting" | "failing" | "paused";
   readonly limit: number;
   /** The id that the page before ended with. */
@@ -52,12 +53,7 @@ export async function listDestinations(
         ${nextHop === undefined ? sql`` : sql`and next_hop = ${nextHop}`}
         ${state === "paused" ? sql`and paused_at is not null` : sql``}
         ${state === "failing" ? sql`and failures > 0` : sql``}
-        ${
-    state === "waiting"
-      ? sql`and (exists (select 1 from deliveries where destination_id = x.id and worker_id is null)
-          or exists (select 1 from deliveries where destination_id = x.id and worker_id is not null))`
-      : sql``
-  }
+        ${state === "waiting" || state === "failing" ? sql`and ${hasQueue(sql)}` : sql``}
       order by id limit ${limit}
     ), depth as (
       select destination_id, sum(waiting)::int as waiting, sum(claimed)::int as claimed,
@@ -93,6 +89,15 @@ export async function listDestinations(
     pausedAt: instant(row.paused_at),
     concurrency: row.concurrency === null ? null : Number(row.concurrency),
   }));
+}
+
+/**
+ * Whether a destination (`x`) has anything in its queue, by an index for what waits and one for what
+ * is claimed. One that has nothing does not count as failing: nothing tells when it is back.
+ */
+export function hasQueue(sql: Sql) {
+  return sql`(exists (select 1 from deliveries where destination_id = x.id and worker_id is null)
+    or exists (select 1 from deliveries where destination_id = x.id and worker_id is not null))`;
 }
 
 function instant(at: Date | null): string | null {

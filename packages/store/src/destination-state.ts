@@ -7,6 +7,9 @@ import type { PendingQuery, Row, Sql, TransactionSql } from "postgres";
 import type { DeliveryOutcome } from "./records.ts";
 import { storableJson } from "./storable.ts";
 
+/** So long a probe may last, host after host that says nothing. */
+const PROBE_SECONDS = 3_600;
+
 /**
  * What a batch of outcomes says of one destination; neither reached nor failed where only its probe is
  * over, without result.
@@ -53,7 +56,8 @@ export function feedbackOf(outcomes: readonly DeliveryOutcome[]): Feedback[] {
  * Writes what was learnt, except of destinations that another statement has locked just now; answers the
  * ids of the others. Rows are locked in the order of their ids, as every statement that locks
  * several does. A failure counts once while the queue waits for its end: others that were under way
- * add nothing. Success ends the waiting at once.
+ * add nothing. Success ends the waiting at once. Where nothing was tried for longer than any probe
+ * waits, nothing did wait: a failure is the first one again.
  */
 export async function learnOf(
   sql: Sql,
@@ -71,17 +75,20 @@ export async function learnOf(
           minimum real, maximum real)
     ), locked as (
       select x.id, f.failed and f.reached = 0 and (x.failures = 0 or x.probe_until is not null)
-        as failure
+          as failure,
+        case when x.not_before < now() - make_interval(secs => 2 * longest + ${PROBE_SECONDS}) then 0
+          else x.failures end as failures
       from destinations x join f on f.id = x.id
+      cross join lateral (select max(delay) as longest from unnest(f.delays) delay) d
       order by x.id for update of x skip locked
     )
     update destinations x set
-      failures = case when f.reached > 0 then 0 when l.failure then x.failures + 1
+      failures = case when f.reached > 0 then 0 when l.failure then l.failures + 1
         else x.failures end,
       -- A tenth of jitter: what failed together is not probed together.
       not_before = case when f.reached > 0 then null
         when l.failure then now() + make_interval(secs => (1 + 0.1 * random()) *
-          f.delays[least(x.failures + 1, array_length(f.delays, 1))])
+          f.delays[least(l.failures + 1, array_length(f.delays, 1))])
         else x.not_before end,
       probe_until = null,
       last_reply = coalesce(f.reply, x.last_reply),

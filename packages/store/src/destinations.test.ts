@@ -4,7 +4,9 @@ import { eventually } from "../../../tests/end-to-end/eventually.ts";
 import {
   type Database,
   flushDestination,
+  listDestinations,
   openDatabase,
+  openMessages,
   openQueue,
   pauseDestination,
   resumeDestination,
@@ -105,6 +107,47 @@ test("a flush of a long queue goes in portions, and keeps the destination from n
   expect(portions.map(({ n }) => n)).toEqual([2000, 2000, 500]);
   expect(await flushDestination(database, id)).toBe(0);
   await others.close();
+});
+
+test("one that failed counts as failing while something waits; long after it begins anew", async () => {
+  const worker = await register(database);
+  const queue = openQueue(database);
+  const seen = async () => {
+    const failing = await listDestinations(database, { state: "failing", limit: 10 });
+    const { destinations } = await openMessages(database).figures();
+    expect(destinations.failing).toBe(failing.length);
+    return failing.map(({ nextHop, failures }) => [nextHop, failures]);
+  };
+  const claim = () =>
+    eventually("it is claimed", async () => (await queue.claim({ workerId: worker, limit: 1 }))[0]);
+  const failed = { status: "failed", reply: "451 4.4.1 Refused", delays: [60, 600] } as const;
+  const fail = async (state: "deferred" | "bounced") => {
+    const recipients = [{ ordinal: 0, state, reply: "451 4.4.1 Refused" }];
+    const dueAt = state === "deferred" ? new Date() : undefined;
+    const outcome = outcomeOf(await claim(), { recipients, dueAt, destination: failed });
+    await queue.record(worker, [outcome]);
+  };
+  const since = (interval: string) =>
+    database.sql`
+    update destinations set not_before = now() - ${interval}::interval where next_hop = 'gone.test'`;
+
+  await accept(database, [to("a@gone.test")]);
+  await fail("deferred");
+  await since("1 hour");
+  await fail("deferred");
+  expect(await seen()).toEqual([["gone.test", 2]]);
+  await since("1 hour");
+  await fail("bounced");
+  expect(await seen()).toEqual([]);
+
+  await since("1 day");
+  await accept(database, [to("b@gone.test")]);
+  await fail("deferred");
+  expect(await seen()).toEqual([["gone.test", 1]]);
+  const [row] = await database.sql`
+    select extract(epoch from not_before - now())::float8 as wait from destinations
+    where next_hop = 'gone.test'`;
+  expect(row!.wait).toBeLessThan(70);
 });
 
 test("what does not exist is told", async () => {

@@ -1,5 +1,6 @@
 /** Finding messages and telling their way, for whoever is asked "where is my mail?". */
 import type { Database } from "./connection.ts";
+import { hasQueue } from "./destination-list.ts";
 import { searchMessages } from "./message-search.ts";
 import { readPiece } from "./pieces.ts";
 import { HEARTBEAT_MILLISECONDS } from "./processes.ts";
@@ -162,7 +163,7 @@ export function openMessages({ sql }: Database): MessageStore {
           (select extract(epoch from now() - m.received_at)
            from (select message_id from deliveries order by message_id limit 1) d
            join messages m on m.id = d.message_id) as oldest,
-          (select count(*) from destinations where failures > 0) as failing,
+          (select count(*) from destinations x where failures > 0 and ${hasQueue(sql)}) as failing,
           (select count(*) from destinations where paused_at is not null) as paused,
           (select coalesce(json_object_agg(kind, n), '{}')
            from (select kind, count(*) as n from processes

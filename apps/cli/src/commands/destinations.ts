@@ -21,13 +21,14 @@ const COLUMNS: readonly Column<Destination>[] = [
   { title: "last reply", of: ({ lastReply }) => lastReply },
 ];
 
-function stateOf({ pausedAt, failures }: Destination): string {
-  return pausedAt !== null ? "paused" : failures > 0 ? `failed ${failures}×` : "ok";
+function stateOf({ pausedAt, failures, depth }: Destination): string {
+  if (pausedAt !== null) return "paused";
+  return failures > 0 && depth > 0 ? `failed ${failures}×` : "ok";
 }
 
 /** The time of the day at which a destination that failed as a whole is tried again. */
-function nextTry({ pausedAt, failures, notBefore }: Destination): string | null {
-  if (pausedAt !== null || failures === 0) return null;
+function nextTry({ pausedAt, failures, depth, notBefore }: Destination): string | null {
+  if (pausedAt !== null || failures === 0 || depth === 0) return null;
   return timeOf(notBefore)?.slice(11) ?? "now";
 }
 

@@ -58,7 +58,12 @@ export const detailSchema = summary.extend({
     kind: z.string().meta({
       examples: ["received", "routed", "attempted", "delivered", "deferred", "bounced"],
     }),
-  })).meta({ description: "What happened to it, oldest first; fields depend on the kind" }),
+  })).meta({
+    description:
+      "What happened to it, oldest first; fields depend on the kind. `nextAttemptAt` is when the " +
+      "message itself is due again: at a destination that fails as a whole it waits longer, as its " +
+      "`notBefore` says, and then one message at a time tries it",
+  }),
 }).meta({ id: "Message" });
 
 /** What can be asked about messages. */

@@ -4,7 +4,7 @@
  */
 import { type ResourceKind, resourceKinds } from "@postern/config";
 import type { SecretKey } from "@postern/secrets";
-import { isPassing, isUnavailable } from "@postern/store";
+import { isPassing, isUnavailable, UnreadableConfiguration } from "@postern/store";
 import { type Context, Hono } from "hono";
 import { auditOperations } from "./audit.ts";
 import { requireScope, requireToken } from "./authentication.ts";
@@ -102,6 +102,9 @@ export function createAdminApp(options: AdminAppOptions): Hono {
   );
   app.onError((error, context) => {
     if (error instanceof Problem) return problemResponse(context, error);
+    if (error instanceof UnreadableConfiguration) {
+      return problemResponse(context, new Problem(500, "Configuration at fault", error.message));
+    }
     const away = isUnavailable(error);
     if (!away) onError(error);
     if (away || isPassing(error)) {

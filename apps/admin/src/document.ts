@@ -38,7 +38,7 @@ export function documentOperations(
   { configuration, history, secretKey }: WholeConfiguration,
 ): Operation[] {
   const sealed = async (definitions: Definitions) => {
-    const sealer = new Sealer(secretKey, () => configuration.load());
+    const sealer = new Sealer(secretKey, () => configuration.loadToChange());
     const errors: FieldError[] = [];
     const done: Record<string, ReadonlyMap<string, Resource>> = { ...definitions };
     for (const kind of ["relays", "users"] as const) {

@@ -37,6 +37,7 @@ import {
   keepRegistered,
   openDatabase,
   ping,
+  UnreadableConfiguration,
 } from "@postern/store";
 import { importSecretKey } from "@postern/secrets";
 import { createAdminApp } from "./app.ts";
@@ -60,7 +61,13 @@ await runProcess("admin", async ({ environment, log, onStop, ready }) => {
     secretKey: key,
     onError: (error) => log.error("request failed", { error }),
   });
-  const unopened = await unopenedSecrets(await stores.configuration.load().catch(unreadable), key);
+  await stores.configuration.load().catch((error) => {
+    if (!(error instanceof UnreadableConfiguration)) unreadable(error);
+    // This process is what it can be mended by.
+    log.error("the configuration cannot be read", { problem: error.message });
+  });
+  const configuration = await stores.configuration.loadToChange().catch(unreadable);
+  const unopened = await unopenedSecrets(configuration, key);
   for (const where of unopened) {
     log.error("a secret cannot be opened: it was sealed under another key", {
       where,

@@ -105,7 +105,7 @@ export function resourceOperations(
         const detail = `expected ${name}, as in the path`;
         throw invalid([{ pointer: "/name", detail }], singular);
       }
-      const sealer = new Sealer(secretKey, () => store.load());
+      const sealer = new Sealer(secretKey, () => store.loadToChange());
       const sealing = await sealer.seal(kind, name, body as Resource);
       if ("errors" in sealing) throw invalid(sealing.errors, singular);
       const { version, created } = await apply(context, { kind, name, body: sealing.body }, "put");

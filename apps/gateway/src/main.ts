@@ -26,7 +26,8 @@
  * DIAGNOSTICS
  *   Exit code 0 after a drain. Exit code 1, with one sentence on standard error, when a variable is
  *   wrong, the data dir cannot be used or another gateway uses it, a port is taken, the database
- *   cannot be reached, or a process fails at its first start.
+ *   cannot be reached, or a process fails at its first start. Where that is for a stored definition
+ *   that does not parse, it is started again and again, and the API serves, to mend it by.
  *
  * CONFIGURATION
  *   DATABASE_URL and the POSTERN_ variables, as in the README.

@@ -100,6 +100,14 @@ describe("supervise", () => {
     expect(notes("b")).toEqual(["start"]);
   });
 
+  test("what can be mended over the API is waited for, at the first start, too", async () => {
+    const children = [child("a", "serves"), child("b", "is-mended")];
+    const supervisor = supervise({ children, env: {}, log: listeningLog(), times });
+    expect(await supervisor.firstStart).toMatchObject({ ok: true });
+    await supervisor.stop();
+    expect(notes("b")).toEqual(["start", "start", "start", "drained"]);
+  });
+
   test("kills what does not drain in time", async () => {
     const heard: string[] = [];
     const supervisor = supervise({

@@ -47,6 +47,7 @@ import {
   openDatabase,
   openSpool,
   SenderRates,
+  UnreadableConfiguration,
   weaknesses,
 } from "@postern/store";
 import { Admission } from "./admission.ts";
@@ -61,7 +62,8 @@ import { TlsAcceptor } from "./tls-acceptor.ts";
 const CLEAN_UP_MILLISECONDS = 3_600_000;
 
 function unreadable(error: unknown): never {
-  throw new StartError(`the database cannot be read: ${databaseProblem(error)}`);
+  const mendable = error instanceof UnreadableConfiguration;
+  throw new StartError(`the database cannot be read: ${databaseProblem(error)}`, { mendable });
 }
 
 await runProcess("ingress", async ({ environment, log, onStop, onHangup, ready }) => {

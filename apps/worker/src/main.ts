@@ -33,6 +33,7 @@ import {
   newQueueId,
   openDatabase,
   openQueue,
+  UnreadableConfiguration,
 } from "@postern/store";
 import { AccessTokens } from "./access-tokens.ts";
 import { Claimer } from "./claimer.ts";
@@ -59,7 +60,8 @@ await runProcess("worker", async ({ environment, log, onStop, ready }) => {
     },
     onError: (error) => log.warning("configuration not read", { error: databaseProblem(error) }),
   }).catch((error) => {
-    throw new StartError(`the database cannot be read: ${databaseProblem(error)}`);
+    const mendable = error instanceof UnreadableConfiguration;
+    throw new StartError(`the database cannot be read: ${databaseProblem(error)}`, { mendable });
   });
   onStop(() => feed.stop());
 

@@ -84,6 +84,11 @@ describe("runProcess", () => {
     expect(new TextDecoder().decode(stdout)).toBe("last registered\nfirst registered\n");
   });
 
+  test("a StartError that can be mended meanwhile has an exit code of its own", async () => {
+    const end = await start("mendable").end();
+    expect(end).toMatchObject({ code: 78, stderr: "postern worker: a rule is wrong\n" });
+  });
+
   test("a StartError is one sentence and exit code 1, after the stop steps", async () => {
     const end = await start("start-error").end();
     expect(end).toEqual({

@@ -14,7 +14,21 @@ import { createLog, type Log } from "./log.ts";
 /** An expected failure at start: its message is one clear sentence for the person who started. */
 export class StartError extends Error {
   override readonly name = "StartError";
+  /** Whether it may be mended over the API while the process is started again and again. */
+  readonly mendable: boolean;
+
+  constructor(message: string, { mendable = false, ...options }: StartErrorOptions = {}) {
+    super(message, options);
+    this.mendable = mendable;
+  }
 }
+
+interface StartErrorOptions extends ErrorOptions {
+  readonly mendable?: boolean;
+}
+
+/** The exit code of a mendable error: EX_CONFIG of sysexits.h. Its supervisor does not give up. */
+const MENDABLE_CODE = 78;
 
 /** The processes that Postern consists of. */
 export type ProcessName = "ingress" | "worker" | "admin" | "gateway" | "migrate";
@@ -112,8 +126,9 @@ function gathered(write: (text: string) => void): (line: string) => void {
 /**
  * Runs `main` as a process. Once it has resolved, the process lives until SIGTERM or SIGINT (or,
  * supervised, the end of its standard input), runs its stop steps and exits 0. A second signal
- * exits at once. SIGHUP, which also comes of a terminal that is closed, never ends it. A {@link StartError} becomes its sentence on standard error and exit code 1;
- * anything else thrown is a bug: logged, exit code 1.
+ * exits at once. SIGHUP, which also comes of a terminal that is closed, never ends it. A
+ * {@link StartError} becomes its sentence on standard error and exit code 1, or 78 where it is
+ * mendable; anything else thrown is a bug: logged, exit code 1.
  */
 export async function runProcess(
   name: ProcessName,
@@ -198,6 +213,7 @@ export async function runProcess(
     exitCode = 1;
     if (error instanceof StartError) {
       writeAll(Deno.stderr, `postern ${name}: ${error.message}\n`);
+      if (error.mendable) exitCode = MENDABLE_CODE;
     } else log.error("failed to start", { error });
     stopping.abort();
   });

@@ -66,8 +66,13 @@ export type Changes = readonly Change[] | ((current: Configuration) => readonly 
 /** The configuration as a repository. */
 export interface ConfigurationStore {
   currentVersion(): Promise<number>;
-  /** The whole configuration in force. */
+  /**
+   * The whole configuration in force.
+   * @throws {UnreadableConfiguration}
+   */
   load(): Promise<Configuration>;
+  /** The same, with stand-ins for definitions that do not parse: to change it by, for nothing else. */
+  loadToChange(): Promise<Configuration>;
   get<K extends ResourceKind>(kind: K, name: string): Promise<StoredResource<K> | undefined>;
   /** By name, starting after `after`; at most `limit`. */
   list<K extends ResourceKind>(
@@ -93,11 +98,8 @@ export function openConfiguration(
         .from(configurationVersions);
       return row?.version ?? 0;
     },
-    load: () =>
-      drizzle.transaction((tx) => cache.current(tx), {
-        isolationLevel: "repeatable read",
-        accessMode: "read only",
-      }),
+    load: () => drizzle.transaction((tx) => cache.current(tx), oneView),
+    loadToChange: () => drizzle.transaction((tx) => cache.toChange(tx), oneView),
     async get<K extends ResourceKind>(kind: K, name: string) {
       const [row] = await drizzle.select().from(resources)
         .where(and(eq(resources.kind, kind), eq(resources.name, name), inForce));
@@ -130,7 +132,7 @@ export function openConfiguration(
     made: (configuration: Configuration) => void,
   ): Promise<ChangeOutcome> {
     await tx.execute(raw`select pg_advisory_xact_lock(${CONFIGURATION_LOCK})`);
-    const current = await cache.current(tx);
+    const current = await cache.toChange(tx);
     if (expected !== undefined && expected !== current.version) return { status: "stale" };
     const changes = typeof wish === "function" ? wish(current) : wish;
     const overtaken = await firstOvertaken(tx, changes);
@@ -193,6 +195,8 @@ export function openConfiguration(
   }
 }
 
+const oneView = { isolationLevel: "repeatable read", accessMode: "read only" } as const;
+
 /** The rows of one statement. */
 const ROWS = 10_000;
 
@@ -208,10 +212,12 @@ function entryOf(version: number, changes: readonly Change[], by: Authorship): A
 }
 
 function stored<K extends ResourceKind>(row: typeof resources.$inferSelect): StoredResource<K> {
+  const parsed = resourceKinds[row.kind as K].schema.safeParse(row.body);
   return {
     kind: row.kind as K,
     name: row.name,
-    body: resourceKinds[row.kind as K].schema.parse(row.body) as Resource<K>,
+    // What does not parse is shown as it is.
+    body: (parsed.success ? parsed.data : row.body) as Resource<K>,
     version: row.validFrom,
   };
 }

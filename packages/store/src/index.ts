@@ -5,6 +5,7 @@ export * from "./audit.ts";
 export * from "./configuration-feed.ts";
 export * from "./configuration-history.ts";
 export * from "./configuration.ts";
+export { UnreadableConfiguration } from "./stored-definition.ts";
 export * from "./connection.ts";
 export * from "./destination-list.ts";
 export * from "./destinations.ts";

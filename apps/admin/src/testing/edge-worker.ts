@@ -20,6 +20,7 @@ let configuration = { version: 1, ...definitionsOf({}) } as Configuration;
 const inMemory: ConfigurationStore = {
   currentVersion: () => Promise.resolve(configuration.version),
   load: () => Promise.resolve(configuration),
+  loadToChange: () => Promise.resolve(configuration),
   get: (kind, name) => {
     const body = configuration[kind].get(name);
     const { version } = configuration;

@@ -10,6 +10,7 @@ const starts = () =>
 
 note("start");
 if (behaviour === "fails") Deno.exit(1);
+if (behaviour === "is-mended" && starts() <= 2) Deno.exit(78);
 if (behaviour === "stubborn") Deno.addSignalListener("SIGTERM", () => note("deaf"));
 else {
   Deno.addSignalListener("SIGTERM", () => {

@@ -8,6 +8,7 @@ await runProcess("worker", async (context) => {
     context.onStop(() => void say("cleaned"));
     throw new StartError("the moon is in the way");
   }
+  if (behaviour === "mendable") throw new StartError("a rule is wrong", { mendable: true });
   if (behaviour === "bug") throw new TypeError("a bug");
   context.onStop(() => void say("first registered"));
   context.onStop(async () => {

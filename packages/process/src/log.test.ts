@@ -45,6 +45,35 @@ test("what JSON has no words for is said all the same, and nothing can break the
   });
 });
 
+test.each(["json", "pretty"] as const)(
+  "what the database was given is not logged (%s)",
+  (format) => {
+    const { log, lines } = logged({ format });
+    const params = [`[{"box":"SCRAM-SHA-256$4096:c2FsdA==$\n    at nowhere"}]`];
+    const refused = Object.assign(new Error("canceling statement due to lock timeout"), {
+      code: "55P03",
+      detail: `Failing row contains (users, ${params[0]}).`,
+      parameters: params,
+    });
+    // As Drizzle makes it.
+    const error = Object.assign(
+      new Error(`Failed query: select box from t where a = $1\nparams: ${params}`, {
+        cause: refused,
+      }),
+      { query: "select box from t where a = $1", params },
+    );
+    log.error("request failed", { error });
+    log.error("request failed", { error: new TypeError("outside", { cause: error }) });
+    const text = lines.join("");
+    expect(text).toContain("lock timeout");
+    expect(text).toContain("55P03");
+    expect(text).toContain("outside");
+    expect(text).toContain("log.test.ts");
+    expect(text).not.toContain("SCRAM");
+    expect(text).not.toContain("select box");
+  },
+);
+
 test("fields that cannot be read are told of, not thrown at who logs", () => {
   const { log, last } = logged();
   const fields = {

@@ -5,6 +5,7 @@
 import type { LogRecord } from "@logtape/logtape";
 import { getPrettyFormatter } from "@logtape/pretty";
 import type { Environment } from "./environment.ts";
+import { loggedError } from "./logged-error.ts";
 
 /** Where a process says what it does. Messages are fixed words; what varies goes into fields. */
 export interface Log {
@@ -35,12 +36,13 @@ function plain(value: unknown, depth = 0): unknown {
   if (typeof value !== "object" || value === null) return value;
   if (depth > 6) return "…";
   if (value instanceof Error) {
+    const { name, message, stack, cause, ...fields } = loggedError(value);
     return {
-      ...Object.fromEntries(Object.entries(value).map(([k, v]) => [k, plain(v, depth + 1)])),
-      name: value.name,
-      message: value.message,
-      stack: value.stack,
-      ...(value.cause === undefined ? {} : { cause: plain(value.cause, depth + 1) }),
+      ...Object.fromEntries(Object.entries(fields).map(([k, v]) => [k, plain(v, depth + 1)])),
+      name,
+      message,
+      stack,
+      ...(cause === undefined ? {} : { cause: plain(cause, depth + 1) }),
     };
   }
   if (value instanceof Date || value instanceof URL) return value.toJSON();
@@ -85,10 +87,13 @@ export function createLog(options: LogOptions): Log {
       timestamp: Date.now(),
       properties,
     });
-  const write: Write = (level, message, fields) => {
+  const write: Write = (level, message, given) => {
     let line: string;
     try {
-      line = lineOf(level, message, fields);
+      const fields = Object.entries(given).map(([name, value]) =>
+        [name, value instanceof Error ? loggedError(value) : value] as const
+      );
+      line = lineOf(level, message, Object.fromEntries(fields));
     } catch (error) {
       // Nobody stops serving mail for want of words.
       line = lineOf(level, message, { unloggable: String(error) });

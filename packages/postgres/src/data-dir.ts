@@ -59,8 +59,9 @@ function livingHolder(content: string | undefined): number | undefined {
   return started !== "" && now !== undefined && now !== started ? undefined : pid;
 }
 
-/** Whether there is a process of that id; one of another user counts. */
+/** Whether there is a process of that id; one of another user counts, a zombie does not. */
 function isAlive(pid: number): boolean {
+  if (/^[ZX]/.test(statusFields(pid)?.[0] ?? "")) return false;
   try {
     process.kill(pid, 0);
     return true;
@@ -71,8 +72,13 @@ function isAlive(pid: number): boolean {
 
 /** When a process began, in clock ticks since boot; undefined where there is no /proc. */
 function startTime(pid: number): string | undefined {
-  // The name, in parentheses, may hold spaces: count from its end. Field 22 of proc(5).
-  return read(`/proc/${pid}/stat`)?.split(") ").at(-1)?.split(" ")[19];
+  return statusFields(pid)?.[19];
+}
+
+/** What the system says of a process from its state on, field 3 of proc_pid_stat(5). */
+function statusFields(pid: number): string[] | undefined {
+  // The name, in parentheses, may hold spaces: count from its end.
+  return read(`/proc/${pid}/stat`)?.split(") ").at(-1)?.split(" ");
 }
 
 function read(file: string): string | undefined {

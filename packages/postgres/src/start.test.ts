@@ -3,6 +3,7 @@ import { existsSync, readFileSync, statSync, truncateSync, writeFileSync } from 
 import { join } from "node:path";
 import postgres from "postgres";
 import { afterEach, describe, expect, test } from "vitest";
+import { eventually } from "../../../tests/end-to-end/eventually.ts";
 import { isPassable } from "./folders.ts";
 import { lockDataDir, startPostgres } from "./index.ts";
 
@@ -179,6 +180,31 @@ describe("lockDataDir", () => {
     await Deno.writeTextFile(join(dataDir, "gateway.pid"), `${Deno.pid}\n1\n`);
     expect(lockDataDir(dataDir).ok).toBe(true);
     if (second.ok) second.release();
+  });
+
+  test("is not held by a process that has ended, though nobody has taken note", async () => {
+    const dataDir = await folder();
+    // A parent that never asks what became of its child: it stays a zombie.
+    const parent = new Deno.Command("sh", {
+      args: ["-c", "sleep 600 & echo $!; exec sleep 600"],
+      stdout: "piped",
+    }).spawn();
+    const fieldsOf = (pid: number) => readFileSync(`/proc/${pid}/stat`, "utf8").split(/[()] ?/);
+    try {
+      const printed = parent.stdout.pipeThrough(new TextDecoderStream()).getReader();
+      const pid = Number((await printed.read()).value);
+      await eventually("the shell is gone", () => fieldsOf(parent.pid)[1] === "sleep");
+      process.kill(pid, "SIGKILL");
+      await eventually("it is a zombie", () => fieldsOf(pid)[2]!.startsWith("Z"));
+      const started = fieldsOf(pid)[2]!.split(" ")[19];
+      await Deno.writeTextFile(join(dataDir, "gateway.pid"), `${pid}\n${started}\n`);
+      const lock = lockDataDir(dataDir);
+      expect(lock.ok).toBe(true);
+      if (lock.ok) lock.release();
+    } finally {
+      parent.kill("SIGKILL");
+      await parent.status;
+    }
   });
 });
 

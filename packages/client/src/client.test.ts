@@ -120,3 +120,13 @@ test("every part of the API has its types", () => {
     .toEqualTypeOf<number>();
   expectTypeOf<AnswerOf<V1["config"]["replay"]["$post"]>["differing"]>().toEqualTypeOf<number>();
 });
+
+test.each(["", ".", ".."])("%j is no name, and nothing is asked", async (name) => {
+  const { client, asked } = answering({});
+  const sentence = `"${name}" is no name`;
+  expect(await client.resources("relays").put(name, { kind: "discard" }))
+    .toMatchObject({ ok: false, failure: { kind: "problem", sentence } });
+  expect(await client.take(client.api.v1.messages[":id"].$get({ param: { id: name } })))
+    .toMatchObject({ ok: false, failure: { sentence } });
+  expect(asked).toEqual([]);
+});

@@ -19,7 +19,7 @@ import type { Hono } from "hono";
 import { hc } from "hono/client";
 import type { ClientResponse } from "hono/client";
 import type { BlankEnv } from "hono/types";
-import { type Failure, problemFailure, RequestFailed, unreachable } from "./failure.ts";
+import { type Failure, noName, problemFailure, RequestFailed, unreachable } from "./failure.ts";
 
 /** What a client is made of. */
 export interface ClientOptions {
@@ -130,6 +130,7 @@ export function createClient(options: ClientOptions): Client {
       if (!arrived.ok) return { ok: false, failure: await problemFailure(arrived) };
       return { ok: true, body: arrived, entityTag: arrived.headers.get("ETag") ?? undefined };
     } catch (error) {
+      if (error instanceof RequestFailed) return { ok: false, failure: error.failure };
       return { ok: false, failure: unreachable(url, error) };
     }
   };
@@ -195,7 +196,10 @@ export function createClient(options: ClientOptions): Client {
   };
 }
 
-/** hono's client puts parameters into the path as they stand; a name with a slash would lead astray. */
+/**
+ * hono's client puts parameters into the path as they stand: a name with a slash would lead astray, and
+ * so would an empty one and those that mean a folder, which no encoding saves.
+ */
 function encodingParameters<Target extends object>(target: Target): Target {
   return new Proxy(target, {
     get: (of, key) => {
@@ -204,6 +208,8 @@ function encodingParameters<Target extends object>(target: Target): Target {
     },
     apply: (of, self, [first, ...others]: unknown[]) => {
       const about = first as { param?: Record<string, string> } | undefined;
+      const astray = Object.values(about?.param ?? {}).find((value) => /^\.{0,2}$/.test(value));
+      if (astray !== undefined) return Promise.reject(new RequestFailed(noName(astray)));
       const encoded = about?.param === undefined ? about : {
         ...about,
         param: Object.fromEntries(

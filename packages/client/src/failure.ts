@@ -60,3 +60,10 @@ export function unreachable(url: string, error: unknown): Failure {
   const reason = /([^:]+?)(?: \(os error \d+\))?$/.exec(message)?.[1]?.trim() ?? message;
   return { kind: "unreachable", url, sentence: `${url} cannot be asked: ${reason}` };
 }
+
+/** The failure of what cannot be asked for: a path has no place for such a name. */
+export function noName(name: string): Failure {
+  const sentence = `${JSON.stringify(name)} is no name`;
+  const problem = { type: "about:blank", title: "Invalid", status: 422, detail: sentence };
+  return { kind: "problem", problem, sentence };
+}

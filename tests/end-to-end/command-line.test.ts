@@ -264,6 +264,15 @@ test("as a process: by the link that npx follows, with the files it was told and
     const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
     return { code, out: text(stdout), error: text(stderr) };
   };
+  const { code, stderr } = await new Deno.Command("sh", {
+    args: ["-c", "exec node apps/cli/bin/postern.mjs --help > /dev/full"],
+    cwd: root,
+    env: { NO_COLOR: "1" },
+  }).output();
+  expect([code, new TextDecoder().decode(stderr)]).toEqual([
+    1,
+    expect.stringMatching(/^postern: the output cannot be written: No space left on device.*\n$/),
+  ]);
   const directory = await Deno.makeTempDir();
   try {
     const file = join(directory, "a,b.yaml");

@@ -20,7 +20,7 @@
  */
 import process from "node:process";
 import { run } from "./program.ts";
-import type { Surroundings } from "./surroundings.ts";
+import { CommandError, type Surroundings } from "./surroundings.ts";
 
 const encoder = new TextEncoder();
 
@@ -28,12 +28,22 @@ function writeAll(to: { writeSync(bytes: Uint8Array): number }, bytes: Uint8Arra
   for (let at = 0; at < bytes.length;) at += to.writeSync(bytes.subarray(at));
 }
 
+/** Writes what was asked for; that there is no room for it, as on a full disk, ends the command. */
+function output(bytes: Uint8Array): void {
+  try {
+    writeAll(Deno.stdout, bytes);
+  } catch (error) {
+    if (error instanceof Deno.errors.BrokenPipe) throw error;
+    throw new CommandError(`the output cannot be written: ${(error as Error).message}`);
+  }
+}
+
 const variables = ["POSTERN_URL", "POSTERN_TOKEN", "POSTERN_DATA_DIR"];
 const surroundings: Surroundings = {
   environment: Object.fromEntries(variables.map((name) => [name, Deno.env.get(name)])),
   columns: Deno.stdout.isTerminal() ? Deno.consoleSize().columns : undefined,
-  out: (text) => writeAll(Deno.stdout, encoder.encode(text)),
-  outBytes: (bytes) => writeAll(Deno.stdout, bytes),
+  out: (text) => output(encoder.encode(text)),
+  outBytes: output,
   error: (text) => writeAll(Deno.stderr, encoder.encode(text)),
   readText: (file) =>
     file === "-" ? new Response(Deno.stdin.readable).text() : Deno.readTextFile(file),

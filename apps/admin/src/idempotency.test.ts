@@ -25,7 +25,8 @@ async function post(path: string, key: string, body?: string) {
     ...(body !== undefined && { body }),
   });
   const replayed = response.headers.get("Idempotency-Replayed") === "true";
-  return { status: response.status, replayed, body: await response.json() };
+  const cached = response.headers.get("Cache-Control");
+  return { status: response.status, replayed, cached, body: await response.json() };
 }
 
 test.each([
@@ -37,6 +38,7 @@ test.each([
 ])("%s takes effect once", async (path, body) => {
   const first = await post(path, path, body);
   expect([first.status, first.replayed]).toEqual([body === undefined ? 200 : 201, false]);
+  expect(first.cached).toBe(path === "/tokens" ? "no-store" : null);
   expect(await post(path, path, body)).toEqual({ ...first, replayed: true });
   expect(api.failures).toEqual([]);
 });

@@ -11,7 +11,7 @@ import { principalOf } from "./principal.ts";
 import { Problem } from "./problem.ts";
 
 /** What of an answer is given again besides its body. */
-const KEPT_HEADERS = ["Content-Type", "ETag", "Location"];
+const KEPT_HEADERS = ["Cache-Control", "Content-Type", "ETag", "Location"];
 
 /** Serves a request that bears a key once; without a key, serves it. */
 export async function once(

@@ -4,6 +4,7 @@ import type { Context } from "hono";
 import { type Document, isScalar, LineCounter, parseDocument, visit, YAMLParseError } from "yaml";
 import type { z } from "zod";
 import { fieldErrors, parameterErrors, Problem, wording } from "./problem.ts";
+import { repeatedField } from "./repeated-fields.ts";
 
 /** The largest body in bytes, where an operation does not say otherwise. */
 export const MAX_BODY = 1024 * 1024;
@@ -46,6 +47,11 @@ function parseJson(text: string): unknown {
     value = JSON.parse(text);
   } catch (error) {
     throw new Problem(400, "Malformed", `The body is not JSON: ${(error as Error).message}`);
+  }
+  const pointer = repeatedField(text);
+  if (pointer !== undefined) {
+    const errors = [{ pointer, detail: "given more than once" }];
+    throw new Problem(422, "Invalid", "The body is not valid", { errors });
   }
   refusePrototypes(value);
   return value;

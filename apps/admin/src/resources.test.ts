@@ -353,7 +353,7 @@ describe("a body that is not valid", () => {
     ["/v1/domains/x.test", '{"relay":"default","aliases":{"__proto__":["a@b.test"]}}', "/aliases"],
     ["/v1/domains/x.test", '{"relay":"default","__proto__":{}}', ""],
     ["/v1/config", '{"domains":{"a/b":{"aliases":{"__proto__":1}}}}', "/domains/a~1b/aliases"],
-  ])("%s %s: no field is dropped", async (path, body, above) => {
+  ])("%s %s: no field is dropped for its name", async (path, body, above) => {
     expect(await pointers(path, body))
       .toEqual([`${above}/__proto__: no field can have this name`]);
   });
@@ -398,4 +398,14 @@ test("aliases that differ in case only are refused, each but the first pointed a
     body: { relay: "default", aliases: once },
   });
   expect(taken.body.aliases).toEqual({ sales: ["a@b.test"], "gr\u00fc\u00dfe": ["a@b.test"] });
+});
+
+test.each([
+  ["PUT", "/v1/relays/twice", '{"kind":"discard","kind":"capture"}', "/kind"],
+  ["PUT", "/v1/config", '{"relays":{"a":{"kind":"discard"},"a":{"kind":"mx"}}}', "/relays/a"],
+  ["POST", "/v1/tokens", '{"name":"a","scopes":["send"],"name":"b"}', "/name"],
+])("%s %s %s: a field that is there twice is refused", async (method, path, body, pointer) => {
+  const refused = await api.ask(method, path, { body });
+  expect([refused.status, refused.body.errors])
+    .toEqual([422, [{ pointer, detail: "given more than once" }]]);
 });

@@ -35,6 +35,7 @@ describe("rewriting", () => {
     ['"two words"@example.org'],
     ['"a\\"b\\\\c@d"@example.org'],
     ["grüße@exämple.org"],
+    ['"\\"quoted\\""@example.org'],
     ["=@example.org"],
     ["user@[192.0.2.1]"],
   ])("<%s> comes back as it was", (address) => {
@@ -75,6 +76,15 @@ describe("a chain of forwarders", () => {
     expect(reverseOf(twice, second)).toEqual({ status: "reversed", address: once });
     expect(reverseOf(once, first)).toEqual({ status: "reversed", address: "user@example.org" });
   });
+});
+
+test.each([
+  "SRS0=AB=CD=example.org=user@first.test",
+  '"SRS0=AB=CD=example.org=two words"@first.test',
+  '"SRS0=AB=CD=example.org=u\\"s\\\\"@first.test',
+])("what another forwarder rewrote (%s) comes back as it was", (address) => {
+  const again = rewriteSender(rewriteSender(address, at("second.test")), ours);
+  expect(reverseOf(again, ours)).toEqual({ status: "reversed", address });
 });
 
 describe("the way back", () => {

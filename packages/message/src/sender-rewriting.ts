@@ -55,9 +55,10 @@ const HASH_LENGTH = 8;
  * domain and one of the rewriting domain itself stay as they are.
  */
 export function rewriteSender(address: string, rewriting: SenderRewriting): string {
-  const [local, domain] = split(address);
+  const [quotedLocal, domain] = split(address);
   if (domain === "" || domain.toLowerCase() === rewriting.domain.toLowerCase()) return address;
-  const [, scheme, rest = ""] = /^"?SRS([01])[=+-](.*?)"?$/is.exec(local) ?? [];
+  const local = unquoted(quotedLocal);
+  const [, scheme, rest = ""] = /^SRS([01])[=+-](.*)$/is.exec(local) ?? [];
   if (scheme === "0" && /^[^=]+=[^=]+=[^=]+=./.test(rest)) {
     return srs1(domain, rest, rewriting);
   }
@@ -114,10 +115,9 @@ function split(address: string): [local: string, domain: string] {
   return at < 0 ? [address, ""] : [address.slice(0, at), address.slice(at + 1)];
 }
 
-/** Puts a prefix before a local part, within its quotes if it has any (RFC 5321 §4.1.2). */
+/** An address whose local part is both of these, quoted where it must be (RFC 5321 §4.1.2). */
 function join(prefix: string, local: string, domain: string): string {
-  const bare = unquoted(local);
-  const whole = `${prefix}${bare}`;
+  const whole = `${prefix}${local}`;
   // deno-lint-ignore no-control-regex
   const isDotString = /^[^\x00-\x20"(),:;<>@[\\\].\x7f]+(\.[^\x00-\x20"(),:;<>@[\\\].\x7f]+)*$/;
   if (isDotString.test(whole)) return `${whole}@${domain}`;
@@ -130,7 +130,7 @@ function unquoted(local: string): string {
 }
 
 function hashOf(parts: readonly string[], { sign }: SenderRewriting): string {
-  const bytes = sign(parts.map((part) => unquoted(part).toLowerCase()).join("\0"));
+  const bytes = sign(parts.map((part) => part.toLowerCase()).join("\0"));
   let hash = "";
   let bits = 0;
   let held = 0;

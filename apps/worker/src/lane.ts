@@ -13,6 +13,7 @@ import { conclude } from "./conclusion.ts";
 import type { Delivering } from "./delivering.ts";
 import { concludeOverdue } from "./overdue.ts";
 import type { End } from "./places.ts";
+import { Progress } from "./progress.ts";
 import { scheduleOf } from "./retry.ts";
 import { Transport } from "./transport.ts";
 import { type Attempt, verdictForAll } from "./verdict.ts";
@@ -152,17 +153,20 @@ export class Lane {
     }
     const relay = snapshot().relays.get(delivery.destination.relay);
     let attempt: Attempt | undefined;
+    const progress = new Progress(delivery, workerId, relay, this.#delivering);
     try {
       if (delivery.overdue !== undefined) {
         return await concludeOverdue(delivery, delivery.overdue, relay, this.#delivering);
       }
-      attempt = await this.#transport.deliver(delivery, relay, () => lease.holds(workerId));
+      const isHeld = () => lease.holds(workerId);
+      attempt = await this.#transport.deliver(delivery, relay, isHeld, progress.tell);
       if (attempt.error !== undefined) attempt = withRest(delivery, attempt);
-      const concluded = await conclude(delivery, relay, attempt, this.#delivering);
+      const rest = await progress.rest();
+      const concluded = await conclude(rest, relay, only(rest, attempt), this.#delivering);
       const destination = destinationOf(attempt, relay);
       return destination === undefined ? concluded : { ...concluded, destination };
     } catch (error) {
-      return await this.#unforeseen(delivery, relay, attempt, error);
+      return await this.#unforeseen(await progress.rest(), relay, attempt, error);
     }
   }
 
@@ -220,6 +224,12 @@ function withRest(delivery: ClaimedDelivery, { error, ...attempt }: Attempt): At
 function endOf({ delivery }: Task, outcome: DeliveryOutcome | undefined): End {
   if (outcome === undefined || delivery.overdue !== undefined) return "untried";
   return outcome.destination?.status ?? "reached";
+}
+
+/** The attempt with the verdicts of the delivery's recipients: the others are in the books. */
+function only({ recipients }: ClaimedDelivery, attempt: Attempt): Attempt {
+  const named = new Set(recipients.map(({ ordinal }) => ordinal));
+  return { ...attempt, verdicts: attempt.verdicts.filter(({ ordinal }) => named.has(ordinal)) };
 }
 
 /** What an attempt says of its destination; nothing where it never came to one. */

@@ -14,6 +14,7 @@ import { keyOf } from "./host-memory.ts";
 import type { NextHopSession, SessionPlace } from "./next-hop-session.ts";
 import type { HostRelay } from "./next-hops.ts";
 import { offer } from "./offer.ts";
+import type { Tell } from "./progress.ts";
 import { SessionPool } from "./session-pool.ts";
 import { HostsInTurn, type Refusal } from "./smtp-sessions.ts";
 import { type Attempt, type Verdict, verdictForAll } from "./verdict.ts";
@@ -25,6 +26,12 @@ interface Batch {
   readonly recipients: readonly ClaimedRecipient[];
   /** What the host before said, of each recipient. */
   readonly said?: readonly Verdict[];
+}
+
+/** What a run asks and tells of the claim of its delivery. */
+interface Claim {
+  isHeld(): boolean;
+  tell(verdicts: readonly Verdict[], place: SessionPlace | undefined): void;
 }
 
 /** Makes the deliveries to one destination by SMTP or LMTP. */
@@ -49,23 +56,27 @@ export class SmtpTransport {
     delivery: ClaimedDelivery,
     relay: HostRelay,
     isHeld: () => boolean = () => true,
+    tell: Tell = () => {},
   ): Promise<Attempt> {
     const { now } = this.#delivering;
     const began = now().getTime();
+    const factsOf = (place: SessionPlace | undefined) => ({
+      ...place,
+      relay: delivery.destination.relay,
+      seconds: (now().getTime() - began) / 1000,
+    });
     if (relay.senderRewriting !== undefined && this.#delivering.signSender === undefined) {
       return this.#withoutKey(delivery);
     }
     const work = await this.#batches(delivery, relay);
-    const run = new Run(delivery, relay, work, this.#delivering, this.#pool, isHeld);
+    const run = new Run(delivery, relay, work, this.#delivering, this.#pool, {
+      isHeld,
+      tell: (verdicts, place) => tell(verdicts, factsOf(place)),
+    });
     const { place, tried, ...attempt } = await run.toEnd();
     return {
       ...attempt,
-      facts: {
-        ...place,
-        relay: delivery.destination.relay,
-        seconds: (now().getTime() - began) / 1000,
-        ...(tried.length === 0 ? {} : { tried }),
-      },
+      facts: { ...factsOf(place), ...(tried.length === 0 ? {} : { tried }) },
     };
   }
 
@@ -116,7 +127,7 @@ class Run {
   #work: Batch[];
   readonly #delivering: Delivering;
   readonly #pool: SessionPool;
-  readonly #isHeld: () => boolean;
+  readonly #claim: Claim;
   readonly #hosts: HostsInTurn;
   readonly #mustNotGoInClear: boolean;
   readonly #verdicts: Verdict[] = [];
@@ -137,14 +148,14 @@ class Run {
     work: Batch[],
     delivering: Delivering,
     pool: SessionPool,
-    isHeld: () => boolean,
+    claim: Claim,
   ) {
     this.#delivery = delivery;
     this.#relay = relay;
     this.#work = work;
     this.#delivering = delivering;
     this.#pool = pool;
-    this.#isHeld = isHeld;
+    this.#claim = claim;
     this.#mustNotGoInClear = (delivery.parameters as MailParameters).requireTls === true;
     this.#hosts = new HostsInTurn(relay, delivery.destination, delivering, {
       mustNotGoInClear: this.#mustNotGoInClear,
@@ -182,6 +193,7 @@ class Run {
 
   async #offerAll(): Promise<void> {
     for (let batch = this.#work.shift(); batch !== undefined; batch = this.#work.shift()) {
+      this.#claim.tell(this.#verdicts, this.#place);
       if (!await this.#haveSession()) this.#giveUp(batch);
       else await this.#offer(batch, this.#session!);
     }
@@ -245,7 +257,7 @@ class Run {
       ...batch,
       isFinal: this.#relay.kind === "lmtp",
       now: this.#delivering.now(),
-      isHeld: this.#isHeld,
+      isHeld: this.#claim.isHeld,
     }, session);
     this.#place = session.place;
     const isUnheard = offered.some(({ unheard }) => unheard) &&

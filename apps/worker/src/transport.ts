@@ -9,6 +9,7 @@ import type { MailParameters } from "@postern/smtp";
 import { type ClaimedDelivery, REFUSED_RELAY } from "@postern/store";
 import type { Delivering } from "./delivering.ts";
 import { deliverByHttp } from "./http-transport.ts";
+import type { Tell } from "./progress.ts";
 import { SmtpTransport } from "./smtp-transport.ts";
 import { type Attempt, TOO_LATE, type Verdict, verdictForAll } from "./verdict.ts";
 
@@ -31,12 +32,13 @@ export class Transport {
    * Makes one attempt. Several may be under way at once, each over a session of its own. `relay` is
    * the relay's definition in force; undefined where the configuration has it no longer. `isHeld`
    * tells whether the claim is still this worker's: where it is not, no content is ended
-   * and nothing is posted.
+   * and nothing is posted. `tell` hears of verdicts while others are still to come.
    */
   async deliver(
     delivery: ClaimedDelivery,
     relay: Relay | undefined,
     isHeld: () => boolean,
+    tell: Tell = () => {},
   ): Promise<Attempt> {
     const { relay: name } = delivery.destination;
     const all = (status: Verdict["status"], reply: string, owed?: "delivered"): Attempt => ({
@@ -63,8 +65,9 @@ export class Transport {
       case "smtp":
       case "mx":
       case "lmtp":
-        return await this.#smtp.deliver(delivery, relay, isHeld);
+        return await this.#smtp.deliver(delivery, relay, isHeld, tell);
       case "http":
+        // Told at its end: what is repeated has the same keys as long as the recipients are the same.
         return await deliverByHttp(delivery, relay, this.#delivering, isHeld);
       case "capture":
         return all("delivered", "250 2.0.0 Captured", "delivered");

@@ -172,6 +172,36 @@ describe("claims", () => {
     expect(await live.record(...claimed.map((one) => outcomeOf(one)))).toBe(0);
   });
 
+  test("what is done of a delivery that goes on is not done again by who takes it over", async () => {
+    const recipients = ["a", "b", "c"].map((name) => to(`${name}@part.test`));
+    const id = await accept(database, recipients);
+    const dead = await worker();
+    const [delivery] = await dead.claim("part.test");
+    const { recipients: done, ...others } = outcomeOf(delivery!);
+    const part = { ...others, recipients: done.slice(0, 1), attempts: 0 };
+    expect(await dead.queue.recordPart(dead.id, part)).toBe(true);
+    // The claim stays: nobody else gets it, and another attempt's part is none of it.
+    const live = await worker();
+    expect(await live.claim("part.test")).toEqual([]);
+    expect(await dead.queue.recordPart(dead.id, { ...part, attempts: 1 })).toBe(false);
+    expect(await live.queue.recordPart(live.id, part)).toBe(false);
+    const shown = async () => {
+      const message = await openMessages(database).get(id);
+      const kinds = message!.events.map(({ kind }) => kind);
+      return [
+        message!.recipients.map(({ state }) => state),
+        kinds.filter((kind) => kind === "attempted").length,
+      ];
+    };
+    expect(await shown()).toEqual([["delivered", "queued", "queued"], 1]);
+    await removeProcess(database, dead.id);
+    expect(await dead.queue.recordPart(dead.id, part)).toBe(false);
+    const [taken] = await live.claim("part.test");
+    expect(taken!.recipients.map(({ ordinal }) => ordinal)).toEqual([1, 2]);
+    expect(await live.record(outcomeOf(taken!))).toBe(0);
+    expect(await shown()).toEqual([["delivered", "delivered", "delivered"], 2]);
+  });
+
   test("an outcome recorded again, its commit unheard of, is not that of the next attempt", async () => {
     await acceptMany(database, many(1, "unheard.test"));
     const one = await worker();

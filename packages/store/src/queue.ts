@@ -23,6 +23,7 @@ import type { LineKey } from "./due-lines.ts";
 import { InHand } from "./in-hand.ts";
 import { markOverdue, type WaitingTimes } from "./overdue.ts";
 import { Lookout } from "./lookout.ts";
+import { enterPart, type OutcomePart } from "./outcome-parts.ts";
 import { enter } from "./outcomes.ts";
 import { readPiece } from "./pieces.ts";
 import type { ClaimedDelivery, DeliveryOutcome, Destination } from "./records.ts";
@@ -66,6 +67,11 @@ export interface Queue {
   readContent(messageId: string, size?: number): AsyncIterable<Uint8Array>;
   /** Records outcomes together; answers how many were refused because the claim was lost. */
   record(workerId: number, outcomes: readonly DeliveryOutcome[]): Promise<number>;
+  /**
+   * Records the recipients that are done of a delivery that goes on; answers whether they are: not
+   * where the claim was lost. Its outcome, at its end, is that of the others.
+   */
+  recordPart(workerId: number, part: OutcomePart): Promise<boolean>;
   /** Gives claims back unchanged. Where that fails, the next claim begins with it. */
   release(
     workerId: number,
@@ -299,6 +305,10 @@ export function openQueue(
         if (concurrencyOf(destinationId) !== undefined) lines.hurry(destinationId, now());
       }
       return outcomes.length - entered.owned;
+    },
+
+    recordPart(workerId, part) {
+      return enterPart(sql, workerId, part);
     },
 
     async release(workerId, given) {

@@ -44,7 +44,7 @@ async function delivered(
       record: (_: number, outcome: DeliveryOutcome) => Promise.resolve(resolve(outcome)),
     };
     const delivering = { ...base, queue, recorder, now: () => new Date(base.time) } as never;
-    const lane = new Lane(delivering, () => lane.close());
+    const lane = new Lane(delivering, { ended: () => {}, left: () => lane.close() });
     lane.add(deliveryOf(recipients, { attempts: 3 }), 1);
   });
   return { parts, end };

@@ -106,6 +106,7 @@ test("a flush of a long queue goes in portions, and keeps the destination from n
     group by due_at order by due_at`;
   expect(portions.map(({ n }) => n)).toEqual([2000, 2000, 500]);
   expect(await flushDestination(database, id)).toBe(0);
+  await database.sql`delete from deliveries where destination_id = ${id}`;
   await others.close();
 });
 

@@ -3,6 +3,7 @@
  * decides nothing itself.
  */
 import { isIPv6, type Socket } from "node:net";
+import { canonicalIp } from "@postern/routing";
 import {
   type ServerAction,
   ServerSession,
@@ -11,7 +12,6 @@ import {
   type TlsInformation,
 } from "@postern/smtp";
 import type { Place } from "./admission.ts";
-import { unmapped } from "./forwarded-identity.ts";
 import type { Ingress } from "./gateway-state.ts";
 import type { ServedListener } from "./listener.ts";
 import { routingSession } from "./policy.ts";
@@ -54,7 +54,7 @@ export function serveConnection(
 ): Connection {
   const place = ingress.admission.open(ingress.snapshot);
   const opening = {
-    address: unmapped(plain.remoteAddress ?? ""),
+    address: canonicalIp(plain.remoteAddress ?? ""),
     port: plain.remotePort ?? 0,
     listener: listener.url,
     verb: "HELO",
@@ -309,7 +309,7 @@ function beginTls(socket: Socket, ingress: Ingress): Promise<Secured | Handshake
 }
 
 function logFailure({ log }: Ingress, address: string, { problem }: HandshakeFailure): void {
-  log.info("no TLS", { client: unmapped(address), problem });
+  log.info("no TLS", { client: canonicalIp(address), problem });
 }
 
 function ignore(): void {}

@@ -3,6 +3,7 @@
  * protocol and XCLIENT change what is known of the session.
  */
 import { isIP } from "node:net";
+import { canonicalIp } from "@postern/routing";
 import type { ProxiedAction, XclientQuestion } from "@postern/smtp";
 import type { SessionFacts } from "./session-facts.ts";
 
@@ -13,7 +14,7 @@ import type { SessionFacts } from "./session-facts.ts";
 export function proxied(facts: SessionFacts, { source }: ProxiedAction): SessionFacts {
   if (source === undefined) return facts;
   const { address, port } = source;
-  return { ...facts, address: unmapped(address), port, via: facts.address };
+  return { ...facts, address: canonicalIp(address), port, via: facts.address };
 }
 
 /**
@@ -29,7 +30,7 @@ export function asClient(
   next.speaker = facts.speaker ?? facts.address;
   if (ADDR !== undefined && "value" in ADDR) {
     if (isIP(ADDR.value) === 0) return undefined;
-    next.address = unmapped(ADDR.value);
+    next.address = canonicalIp(ADDR.value);
     next.port = 0;
   }
   if (PORT !== undefined && "value" in PORT) next.port = Number(PORT.value);
@@ -45,9 +46,4 @@ export function asClient(
     next.tls = tls;
   }
   return next;
-}
-
-/** An address in one spelling: IPv4 that came as IPv6 as IPv4, IPv6 in lower case. */
-export function unmapped(address: string): string {
-  return address.toLowerCase().replace(/^::ffff:(?=\d+\.)/, "");
 }

@@ -3,6 +3,7 @@ export { isSameAddress } from "./addresses.ts";
 export { decide, type DecideOptions } from "./decide.ts";
 export type * from "./decision.ts";
 export type * from "./facts.ts";
+export { canonicalIp } from "./networks.ts";
 export { routeMailbox, routeOwn } from "./own-mail.ts";
 export { type Problem, problemsOf } from "./problems.ts";
 export {

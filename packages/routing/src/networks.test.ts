@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { compileNetworks, lookUpNetwork } from "./networks.ts";
+import { canonicalIp, compileNetworks, lookUpNetwork } from "./networks.ts";
 
 const table = compileNetworks([
   ["10.0.0.0/8", "lan"],
@@ -26,4 +26,16 @@ test("many addresses are looked up without being remembered for ever", () => {
     expect(lookUpNetwork(table, `10.1.${n >> 8}.${n & 255}`)).toBe("branch");
   }
   expect(table.found.size).toBeLessThanOrEqual(4096);
+});
+
+test.each([
+  ["192.0.2.1", "192.0.2.1"],
+  ["::ffff:192.0.2.1", "192.0.2.1"],
+  ["::FFFF:c000:0201", "192.0.2.1"],
+  ["0:0:0:0:0:ffff:c000:201", "192.0.2.1"],
+  ["2001:DB8:0:0::1", "2001:db8::1"],
+  ["fe80::1%eth0", "fe80::1%eth0"],
+  ["", ""],
+])("the canonical form of %j is %j", (address, canonical) => {
+  expect(canonicalIp(address)).toBe(canonical);
 });

@@ -56,6 +56,13 @@ function search(table: NetworkTable, address: string): string | undefined {
   return undefined;
 }
 
+/** An address in one spelling: what is IPv4 within IPv6 as IPv4, IPv6 in lower case and short. */
+export function canonicalIp(address: string): string {
+  const zone = /%.*$/.exec(address)?.[0] ?? "";
+  const parsed = parseAddress(address);
+  return parsed === undefined ? address.toLowerCase() : `${parsed.toString()}${zone}`;
+}
+
 function parseAddress(address: string): ReturnType<typeof ipaddr.parse> | undefined {
   try {
     return ipaddr.process(address.replace(/%.*$/, ""));

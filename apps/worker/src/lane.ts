@@ -162,7 +162,8 @@ export class Lane {
       attempt = await this.#transport.deliver(delivery, relay, isHeld, progress.tell);
       if (attempt.error !== undefined) attempt = withRest(delivery, attempt);
       const rest = await progress.rest();
-      const concluded = await conclude(rest, relay, only(rest, attempt), this.#delivering);
+      const told = rest === delivery ? attempt : only(rest, attempt);
+      const concluded = await conclude(rest, relay, told, this.#delivering);
       const destination = destinationOf(attempt, relay);
       return destination === undefined ? concluded : { ...concluded, destination };
     } catch (error) {

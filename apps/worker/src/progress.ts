@@ -24,9 +24,8 @@ export class Progress {
   readonly #workerId: number;
   readonly #relay: Relay | undefined;
   readonly #delivering: Delivering;
-  readonly #recipients: ReadonlyMap<number, ClaimedRecipient>;
-  /** Recipients that are in the books, by their ordinals. */
-  readonly #recorded = new Set<number>();
+  /** Recipients that are in the books, by their ordinals; undefined while none is. */
+  #recorded: Set<number> | undefined;
   /** In milliseconds since 1970. */
   #lastRecord: number;
   #recording: Promise<void> | undefined;
@@ -41,7 +40,6 @@ export class Progress {
     this.#workerId = workerId;
     this.#relay = relay;
     this.#delivering = delivering;
-    this.#recipients = new Map(delivery.recipients.map((one) => [one.ordinal, one]));
     this.#lastRecord = delivering.now().getTime();
   }
 
@@ -50,7 +48,10 @@ export class Progress {
     const now = this.#delivering.now().getTime();
     if (this.#recording !== undefined || now - this.#lastRecord < UNRECORDED_FOR) return;
     this.#lastRecord = now;
-    const done = verdicts.filter((verdict) => this.#isDone(verdict));
+    const recipients = new Map(this.#delivery.recipients.map((one) => [one.ordinal, one]));
+    const done = verdicts.filter((verdict) =>
+      !this.#recorded?.has(verdict.ordinal) && this.#isDone(verdict, recipients)
+    );
     if (done.length === 0) return;
     this.#recording = this.#record(done, facts).finally(() => this.#recording = undefined);
   };
@@ -58,19 +59,22 @@ export class Progress {
   /** The delivery with the recipients that its outcome is to name. */
   async rest(): Promise<ClaimedDelivery> {
     await this.#recording;
+    const recorded = this.#recorded;
+    if (recorded === undefined) return this.#delivery;
     const { recipients } = this.#delivery;
     return {
       ...this.#delivery,
-      recipients: recipients.filter(({ ordinal }) => !this.#recorded.has(ordinal)),
+      recipients: recipients.filter(({ ordinal }) => !recorded.has(ordinal)),
     };
   }
 
   /** Whether it is delivered and nobody is to be told: reports are made once, at the end. */
-  #isDone({ ordinal, status, reply, owed }: Verdict): boolean {
-    const recipient = this.#recipients.get(ordinal);
-    if (status !== "delivered" || recipient === undefined || this.#recorded.has(ordinal)) {
-      return false;
-    }
+  #isDone(
+    { ordinal, status, reply, owed }: Verdict,
+    recipients: ReadonlyMap<number, ClaimedRecipient>,
+  ): boolean {
+    const recipient = recipients.get(ordinal);
+    if (status !== "delivered" || recipient === undefined) return false;
     const concerns = concern(this.#delivery, recipient, { ordinal, state: "delivered", reply }, {
       schedule: scheduleOf(this.#relay),
       now: this.#delivering.now(),
@@ -91,6 +95,7 @@ export class Progress {
         this.#delivering,
       );
       if (!await queue.recordPart(this.#workerId, { ...part, attempts })) return;
+      this.#recorded ??= new Set();
       for (const { ordinal } of verdicts) this.#recorded.add(ordinal);
     } catch (error) {
       log.warning("not recorded while it goes on", { id: messageId, error: String(error) });

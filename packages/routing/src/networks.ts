@@ -58,6 +58,7 @@ function search(table: NetworkTable, address: string): string | undefined {
 
 /** An address in one spelling: what is IPv4 within IPv6 as IPv4, IPv6 in lower case and short. */
 export function canonicalIp(address: string): string {
+  if (!address.includes(":")) return address;
   const zone = /%.*$/.exec(address)?.[0] ?? "";
   const parsed = parseAddress(address);
   return parsed === undefined ? address.toLowerCase() : `${parsed.toString()}${zone}`;

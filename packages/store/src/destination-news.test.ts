@@ -77,6 +77,21 @@ test("what was kept and comes later is told together", async () => {
   await eventually("the last word counts", async () => (await stateOf("both.test")).failures === 1);
 });
 
+test("who is reached after a failure that is not in the books yet has not failed", async () => {
+  await acceptMany(database, [1, 2].map((n) => ({ recipients: [to(`r${n}@back.test`)] })));
+  const workerId = await register(database);
+  const queue = openQueue(database);
+  const claimed = await queue.claim({ workerId, limit: 10 });
+  const [first, second] = claimed.filter(({ destination }) => destination.nextHop === "back.test");
+  await locked("back.test", async () => {
+    await queue.record(workerId, [outcomeOf(first!, failed)]);
+    await queue.record(workerId, [outcomeOf(second!, reached)]);
+  });
+  // Tells what was kept, if its time has not come yet.
+  await queue.record(workerId, []);
+  expect(await stateOf("back.test")).toMatchObject({ failures: 0, not_before: null });
+});
+
 test("a probe without result ends, too, when its destination is free again", async () => {
   await accept(database, [to("a@probed.test")]);
   await database.sql`update destinations set failures = 3 where next_hop = 'probed.test'`;

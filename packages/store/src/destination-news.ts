@@ -16,6 +16,8 @@ export class DestinationNews {
   readonly #sql: Sql;
   readonly #concurrencyOf: ConcurrencyOf;
   #kept = new Map<number, Feedback>();
+  /** How many statements are telling of a destination. */
+  readonly #underWay = new Map<number, number>();
   #pause = FIRST_PAUSE;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
@@ -24,17 +26,33 @@ export class DestinationNews {
     this.#concurrencyOf = concurrencyOf;
   }
 
+  /** Whether there is news of a destination that is not in the books yet: what comes after it counts. */
+  isPending(id: number): boolean {
+    return this.#kept.has(id) || this.#underWay.has(id);
+  }
+
   /** Resolves when all is told or kept. */
   async tell(feedback: readonly Feedback[]): Promise<void> {
     const news = this.#kept;
     this.#kept = new Map();
     for (const one of feedback) news.set(one.id, joined(news.get(one.id), one));
     if (news.size === 0) return;
-    const told = await learnOf(this.#sql, [...news.values()], this.#concurrencyOf);
+    const ids = [...news.keys()];
+    this.#count(ids, 1);
+    const told = await learnOf(this.#sql, [...news.values()], this.#concurrencyOf)
+      .finally(() => this.#count(ids, -1));
     for (const id of told) news.delete(id);
     for (const [id, one] of news) this.#kept.set(id, joined(one, this.#kept.get(id)));
     if (this.#kept.size > 0) this.#timer ??= setTimeout(() => void this.#tellKept(), this.#pause);
     else this.#pause = FIRST_PAUSE;
+  }
+
+  #count(ids: readonly number[], change: 1 | -1): void {
+    for (const id of ids) {
+      const count = (this.#underWay.get(id) ?? 0) + change;
+      if (count > 0) this.#underWay.set(id, count);
+      else this.#underWay.delete(id);
+    }
   }
 
   async #tellKept(): Promise<void> {

@@ -1,7 +1,14 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createTestDatabase, type TestDatabase } from "../../../tests/database.ts";
 import { eventually } from "../../../tests/end-to-end/eventually.ts";
-import { actOnMessage, type Database, openDatabase, openQueue } from "./index.ts";
+import {
+  actOnMessage,
+  type Database,
+  openDatabase,
+  openQueue,
+  pauseDestination,
+  resumeDestination,
+} from "./index.ts";
 import { accept, outcomeOf, register, to } from "./testing/mail.ts";
 
 let created: TestDatabase;
@@ -16,6 +23,32 @@ afterAll(async () => {
   await database.close();
   await created.drop();
 });
+
+test.each([true, false])(
+  "what is rerouted keeps the time of a pause (ended: %s)",
+  async (ended) => {
+    const nextHop = `paused-${ended}.test`;
+    const receivedAt = new Date(Date.now() - 10 * 86_400_000);
+    const id = await accept(database, [to(`a@${nextHop}`)], { receivedAt });
+    const [row] = await database.sql`select id from destinations where next_hop = ${nextHop}`;
+    const destination = Number(row?.id);
+    await pauseDestination(database, destination);
+    await database.sql`
+    update destinations set paused_at = now() - interval '9 days' where id = ${destination}`;
+    if (ended) await resumeDestination(database, destination);
+    await actOnMessage(database, id, {
+      action: "reroute",
+      author: "admin",
+      ways: new Map([
+        [`a@${nextHop}`, { destination: to("x@unpaused.test").destination, decision: {} }],
+      ]),
+    });
+    const [delivery] = await database.sql`
+    select extract(epoch from now() - waits_from)::float8 / 86400 as days from deliveries
+    where message_id = ${id}`;
+    expect(delivery?.days).toBeCloseTo(1, 2);
+  },
+);
 
 test("nothing goes before the time that its sender asked for (RFC 4865)", async () => {
   const dueAt = new Date(Date.now() + 3 * 86_400_000);

@@ -94,14 +94,23 @@ export async function actOnMessage(
     const changed = chosen.rows.filter(({ path }) => ways === undefined || ways.has(path));
     if (changed.length === 0) return { status: "done", recipients: [] };
     await write(tx, id, action, author, changed, wayOf);
-    const touched = changed.map((row) => ({
-      destination: wayOf(row).destination,
-      since: waits(row.state) && waitsFrom.get(row.destination) || null,
-    }));
+    const touched = changed.map((row) => {
+      const { destination } = wayOf(row);
+      const from = waits(row.state) ? waitsFrom.get(row.destination) : undefined;
+      // The pauses of its destination count where it stays; those of the one it leaves go along.
+      const since = destination === row.destination ? from?.since : from?.afterPauses;
+      return { destination, since: since ?? null };
+    });
     await bringQueueInLine(tx, id, action, touched);
     await tx`select pg_notify(${QUEUE_CHANNEL}, '')`;
     return { status: "done", recipients: changed.map(({ path }) => path) };
   });
+}
+
+/** Since when a delivery waits, and that time moved on by the pauses of its destination. */
+interface WaitsFrom {
+  readonly since: string;
+  readonly afterPauses: string;
 }
 
 /**
@@ -110,12 +119,22 @@ export async function actOnMessage(
  */
 async function lockDeliveries(tx: TransactionSql, id: string) {
   const rows = await tx`
-    select destination_id, worker_id, coalesce(waits_from, late_from)::text as waits_from
-    from deliveries where message_id = ${id} order by destination_id for update`;
+    select d.destination_id, d.worker_id, w.since::text, (w.since + (
+        select coalesce(sum(p.resumed_at - greatest(p.paused_at, w.since)), '0')
+        from destination_pauses p
+        where p.destination_id = d.destination_id and p.resumed_at > w.since
+      ) + case when x.paused_at is null then interval '0' else now() - greatest(x.paused_at, w.since) end)::text as after_pauses
+    from deliveries d
+    join destinations x on x.id = d.destination_id
+    cross join lateral (select coalesce(d.waits_from, d.late_from) as since) w
+    where d.message_id = ${id} order by d.destination_id for update of d`;
   const claimed = rows.filter(({ worker_id }) => worker_id !== null);
   return {
     inHand: new Set(claimed.map((row) => Number(row.destination_id))),
-    waitsFrom: new Map(rows.map((row) => [Number(row.destination_id), row.waits_from as string])),
+    waitsFrom: new Map(rows.map((row): [number, WaitsFrom] => [
+      Number(row.destination_id),
+      { since: row.since, afterPauses: row.after_pauses },
+    ])),
   };
 }
 

@@ -227,6 +227,39 @@ describe("claims", () => {
     expect((await claim("back.test")).map(({ messageId }) => messageId)).toEqual([given]);
   });
 
+  test("what could not be given back while others were is so before the next claim", async () => {
+    const given = await acceptMany(database, many(2, "twice-back.test"));
+    const { claim, queue, id } = await worker();
+    const [first, second] = await claim("twice-back.test");
+    const damaged = { messageId: "none", destinationId: first!.destinationId };
+    const fails = (one: ClaimedDelivery) =>
+      expect(queue.release(id, [one, damaged])).rejects.toThrow("uuid");
+    await fails(first!);
+    const claimed: string[] = [];
+    const claimMore = async () =>
+      claimed.push(...(await claim("twice-back.test")).map(({ messageId }) => messageId));
+    const watching = openDatabase(created.url, { applicationName: "watching", connections: 1 });
+    let claiming: Promise<unknown> | undefined;
+    await database.sql.begin(async (tx) => {
+      await tx`select 1 from deliveries where message_id = ${first!.messageId} for update`;
+      claiming = claimMore();
+      await eventually("the first is being given back", async () => {
+        const rows = await watching.sql`
+          select 1 from pg_stat_activity
+          where datname = current_database() and wait_event_type = 'Lock'`;
+        return rows.length > 0;
+      });
+      await fails(second!);
+    });
+    await watching.close();
+    await claiming;
+    await eventually("both are claimed again", async () => {
+      await claimMore();
+      return claimed.length === 2;
+    });
+    expect(claimed.sort()).toEqual([...given].sort());
+  });
+
   test("what was claimed under an id that is gone comes free", async () => {
     await acceptMany(database, many(1, "orphaned.test"));
     const one = await worker();

@@ -116,6 +116,8 @@ export function openQueue(
 
   /** After a claim whose answer was lost: what is marked as ours and not in hand goes back. */
   async function settleDoubt(workerId: number): Promise<void> {
+    // First: what comes to be in doubt meanwhile is settled by the next one.
+    inDoubt = false;
     const known = inHand.of(workerId).map(({ messageId, destinationId, attempts }) => ({
       message: messageId,
       destination: destinationId,
@@ -126,8 +128,12 @@ export function openQueue(
         as k (message uuid, destination bigint, attempts int)
       where k.message = d.message_id and k.destination = d.destination_id
         and k.attempts = d.attempts)`;
-    await sql`with ${freeing(sql, isLost)} select from freed`;
-    inDoubt = false;
+    try {
+      await sql`with ${freeing(sql, isLost)} select from freed`;
+    } catch (error) {
+      inDoubt = true;
+      throw error;
+    }
     lookout.lookSoon();
   }
 
@@ -176,7 +182,7 @@ export function openQueue(
     workerId: number,
     statements: () => Promise<ClaimedDelivery[]>,
   ): Promise<ClaimedDelivery[]> {
-    while (inDoubt) {
+    while (inDoubt || settling !== undefined) {
       settling ??= Promise.allSettled(claims).then(() => settleDoubt(workerId))
         .finally(() => settling = undefined);
       await settling;
@@ -290,7 +296,8 @@ export function openQueue(
 
       await destinations.recall(outcomes.map(({ destinationId }) => destinationId));
       const untold = feedback.filter(({ id, failed, reply }) =>
-        failed || reply !== null || entered.failing.includes(id) || concurrencyOf(id) !== undefined
+        failed || reply !== null || entered.failing.includes(id) ||
+        concurrencyOf(id) !== undefined || destinationNews.isPending(id)
       );
       for (const { id } of feedback) idleProbes.delete(id);
       try {

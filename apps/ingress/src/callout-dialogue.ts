@@ -12,8 +12,8 @@ export interface Place {
 }
 
 /**
- * What a host says of a recipient: it exists, it does not, nothing of this one; or nothing at all,
- * because the host is away, hangs, or takes no session or no report from us.
+ * What a host says of a recipient: it exists, it does not, nothing of this one, as the host is busy, say;
+ * or nothing at all, because the host is away, hangs, or takes no session or no report from us.
  */
 export type Said = "known" | "unknown" | "nothing" | "silent";
 
@@ -55,6 +55,8 @@ export function askHost(
         hello = "HELO";
         return say("hello", `HELO ${hostname}`);
       }
+      // A host that is only busy (4yz) has answered at once, and may take the next session.
+      if (reply.code >= 400 && reply.code < 500) return finish("nothing");
       if (reply.code >= 300) return finish("silent");
       if (step === "greeting") return say("hello", `${hello} ${hostname}`);
       if (step === "mail") return say("rcpt", `RCPT TO:<${address}>`);

@@ -246,3 +246,19 @@ test("a destination that hangs does not hold up the others, nor its own for long
   expect(await Promise.all(hanging)).toEqual(hanging.map(() => true));
   expect(mute.connections).toBe(10);
 });
+
+test("a host that is busy once is asked for the next recipient", async () => {
+  const answers: Record<string, string> = { ...polite, RCPT: "550 5.1.1 Nobody" };
+  const port = await host(answers);
+  const { ask } = asking([port]);
+  for (
+    const [busy, reply] of [["connect", "421 Busy\r\n"], ["EHLO", "421 Busy"], ["MAIL", "452 Busy"]]
+  ) {
+    const usual = answers[busy!];
+    answers[busy!] = reply!;
+    expect(await ask(`first-${busy}@d0.test`)).toBe(true);
+    if (usual === undefined) delete answers[busy!];
+    else answers[busy!] = usual;
+    expect(await ask(`second-${busy}@d0.test`)).toBe(false);
+  }
+});

@@ -125,3 +125,16 @@ describe("mail that is held", () => {
     expect(answer).toEqual(accepted ? undefined : refusal);
   });
 });
+
+test("a login that XCLIENT tells and nobody here knows is a stranger's; one of ours that is gone is refused", async () => {
+  const mail = async (more: Partial<SessionFacts>) =>
+    (await new MailTransaction(
+      ingress,
+      { ...facts, user: "ldap@there.test", ...more },
+      nullPath,
+      {},
+    )
+      .mail())?.lines;
+  expect(await mail({ speaker: "10.0.0.9" })).toBeUndefined();
+  expect(await mail({})).toEqual([expect.stringContaining("5.7.0")]);
+});

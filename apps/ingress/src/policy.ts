@@ -232,7 +232,10 @@ export class MailTransaction {
 
 /** The session as routing sees it. */
 export function routingSession(snapshot: Snapshot, facts: SessionFacts): RoutingSession {
-  const { address, helo, user } = facts;
+  const { address, helo, speaker } = facts;
+  // Of a login that XCLIENT tells nobody said that it is a user of ours: one that is not is a stranger's.
+  const isStranger = speaker !== undefined && !snapshot.users.has(facts.user ?? "");
+  const user = isStranger ? undefined : facts.user;
   const certificate = facts.tls?.peerFingerprint;
   const client = identifyClient(snapshot, { address, certificate });
   return { address, client, user, tls: facts.tls !== undefined, certificate, helo };

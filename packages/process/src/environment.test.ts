@@ -86,6 +86,8 @@ describe("environment", () => {
 
   test.each([
     "postgres://u:p%2Fw@a:5432,b:5433/d",
+    "postgres://a:5432,b:5433/d",
+    "postgres://u:p,w@a:5432/d",
     "postgres://%2Frun%2Fpostgresql/d",
     "postgresql:///d?host=/run/postgresql",
   ])("DATABASE_URL %s", (url) => {

@@ -135,7 +135,7 @@ const adminAddress = z.string().default("127.0.0.1:8025").transform((value, cont
 
 /** Whether the driver can read it; it takes several hosts, which are no URL, and says a bad one in full. */
 function isDatabaseUrl(value: string): boolean {
-  const withOneHost = value.replace(/@([^@/?,]*),[^@/?]*/, "@$1");
+  const withOneHost = value.replace(/(\/\/(?:[^@/?]*@)?[^@/?,]*),[^@/?]*/, "$1");
   return /^postgres(ql)?:\/\/\S+$/.test(value) && URL.canParse(withOneHost);
 }
 

@@ -64,19 +64,8 @@ describe("while Postgres is away", () => {
 });
 
 test("a failure of ours is reported to us and not told to the one who asks", async () => {
-  const failures: unknown[] = [];
   const broken = new Error("password=hunter2");
-  const fail = () => Promise.reject(broken);
-  const app = createAdminApp({
-    ...storesThat(fail),
-    hostname: "gateway.test",
-    ping: fail,
-    token: TOKEN,
-    secretKey: await importSecretKey(SECRET_KEY),
-    onError: (error) => failures.push(error),
-  });
-  const headers = { Authorization: `Bearer ${TOKEN}` };
-  const response = await app.request("/v1/relays", { headers });
+  const { response, failures } = await askWhereAllFails(broken);
   expect(response.status).toBe(500);
   expect(response.headers.get("Content-Type")).toBe("application/problem+json");
   expect(await response.text()).not.toContain("hunter2");
@@ -86,22 +75,10 @@ test("a failure of ours is reported to us and not told to the one who asks", asy
 test.each(["55P03", "57014"])(
   "a database that is kept from it (%s) asks to come again",
   async (code) => {
-    const failures: unknown[] = [];
     const busy = new Error("Failed query", {
       cause: Object.assign(new Error("canceled"), { code }),
     });
-    const fail = () => Promise.reject(busy);
-    const app = createAdminApp({
-      ...storesThat(fail),
-      hostname: "gateway.test",
-      ping: fail,
-      token: TOKEN,
-      secretKey: await importSecretKey(SECRET_KEY),
-      onError: (error) => failures.push(error),
-    });
-    const response = await app.request("/v1/relays", {
-      headers: { Authorization: `Bearer ${TOKEN}` },
-    });
+    const { response, failures } = await askWhereAllFails(busy);
     expect(response.status).toBe(503);
     expect(response.headers.get("Retry-After")).toMatch(/^\d+$/);
     await response.body?.cancel();
@@ -121,6 +98,22 @@ test("a database that never answers is not ready", async () => {
   });
   expect((await app.request("/readyz")).status).toBe(503);
 });
+
+/** What is answered where everything fails so, and what was reported to us. */
+async function askWhereAllFails(error: Error) {
+  const failures: unknown[] = [];
+  const fail = () => Promise.reject(error);
+  const app = createAdminApp({
+    ...storesThat(fail),
+    hostname: "gateway.test",
+    ping: fail,
+    token: TOKEN,
+    secretKey: await importSecretKey(SECRET_KEY),
+    onError: (reported) => failures.push(reported),
+  });
+  const headers = { Authorization: `Bearer ${TOKEN}` };
+  return { response: await app.request("/v1/relays", { headers }), failures };
+}
 
 /** Repositories of which every method does this. */
 function storesThat(does: () => Promise<never>): Stores {

@@ -8,6 +8,7 @@
 import type { Sql, TransactionSql } from "postgres";
 import type { LineKey } from "./due-lines.ts";
 import { INLINE_BYTES } from "./pieces.ts";
+import { afterPauses } from "./pauses.ts";
 import type { ClaimedDelivery, ClaimedRecipient, Overdue } from "./records.ts";
 
 /** How many deliveries of a line are wanted. */
@@ -154,11 +155,9 @@ export async function read(
     { m: messageId, d: destination, f: waitsFrom }
   ));
   const rows = await sql`
-    select m.id, k.d, m.received_at, w.since + (
-        select coalesce(sum(p.resumed_at - greatest(p.paused_at, w.since)), '0')
-        from destination_pauses p
-        where p.destination_id = k.d and p.resumed_at > w.since
-      ) as lifetime_from, m.reverse_path, m.parameters, m.size, m.configuration_version, c.bytes,
+    select m.id, k.d, m.received_at, ${
+    afterPauses(sql, { since: sql`w.since`, destination: sql`k.d` })
+  } as lifetime_from, m.reverse_path, m.parameters, m.size, m.configuration_version, c.bytes,
       r.recipients
     from json_to_recordset(${
     JSON.stringify(keys)

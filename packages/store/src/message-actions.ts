@@ -11,6 +11,7 @@ import { type AuditEntry, recordWith } from "./audit.ts";
 import { QUEUE_CHANNEL } from "./channels.ts";
 import type { Database } from "./connection.ts";
 import { DestinationIds } from "./destination-ids.ts";
+import { afterPauses } from "./pauses.ts";
 import { ACTION_EVENTS, type RecipientAction, stateAfter } from "./recipient-actions.ts";
 import type { Destination, RecipientState, Treatment } from "./records.ts";
 
@@ -119,11 +120,10 @@ interface WaitsFrom {
  */
 async function lockDeliveries(tx: TransactionSql, id: string) {
   const rows = await tx`
-    select d.destination_id, d.worker_id, w.since::text, (w.since + (
-        select coalesce(sum(p.resumed_at - greatest(p.paused_at, w.since)), '0')
-        from destination_pauses p
-        where p.destination_id = d.destination_id and p.resumed_at > w.since
-      ) + case when x.paused_at is null then interval '0' else now() - greatest(x.paused_at, w.since) end)::text as after_pauses
+    select d.destination_id, d.worker_id, w.since::text, (${
+    afterPauses(tx, { since: tx`w.since`, destination: tx`d.destination_id` })
+  } + case when x.paused_at is null then interval '0'
+        else now() - greatest(x.paused_at, w.since) end)::text as after_pauses
     from deliveries d
     join destinations x on x.id = d.destination_id
     cross join lateral (select coalesce(d.waits_from, d.late_from) as since) w

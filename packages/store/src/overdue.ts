@@ -12,6 +12,7 @@
  */
 import type { Sql } from "postgres";
 import type { Marked } from "./claim.ts";
+import { afterPauses } from "./pauses.ts";
 import type { Overdue } from "./records.ts";
 
 /** Seconds that mail may wait at a relay, and after which its sender is told; null: never. */
@@ -60,6 +61,12 @@ export async function markOverdue(
     const left = limit - marked.length;
     if (left === 0) break;
     const since = sql(column);
+    // What waits longer was paused for at least as long: so when the first ones are not overdue because of
+    // pauses, no others are.
+    const waitsFrom = afterPauses(sql, {
+      since: sql`d.since`,
+      destination: sql`d.destination_id`,
+    });
     const rows = await sql`
       with recursive first as (
         (select destination_id, ${since} as since from deliveries
@@ -94,7 +101,7 @@ export async function markOverdue(
           for update skip locked
         ) d
         where asked.oldest <= asked.since
-          and ${overdue === "deliverBy" ? sql`true` : sql`${movedOn(sql)} <= asked.since`}
+          and ${overdue === "deliverBy" ? sql`true` : sql`${waitsFrom} <= asked.since`}
         limit ${left}
       )
       update deliveries d set worker_id = ${workerId}
@@ -125,15 +132,4 @@ function boundOf(sql: Sql, overdue: Overdue) {
       return sql`now() - make_interval(secs => (t ->> 'lifetime')::float8
         + case when x.failures > 0 then 0 else ${LAST_TURN}::float8 end)`;
   }
-}
-
-/**
- * Since when a delivery (`d`) waits, moved on by the pauses since. What waits longer was paused for at
- * least as long: so when the first ones are not overdue because of pauses, no others are.
- */
-function movedOn(sql: Sql) {
-  return sql`d.since + (
-    select coalesce(sum(p.resumed_at - greatest(p.paused_at, d.since)), '0')
-    from destination_pauses p
-    where p.destination_id = d.destination_id and p.resumed_at > d.since)`;
 }
